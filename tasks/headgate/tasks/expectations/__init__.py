@@ -1,0 +1,1 @@
+"""Expectations of data: suites as Great Expectations writes them, judged by it, and reports of what it found."""

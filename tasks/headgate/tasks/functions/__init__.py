@@ -1,0 +1,1 @@
+"""Python functions of the user's own as recorded runs."""

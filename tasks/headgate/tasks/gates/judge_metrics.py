@@ -1,0 +1,195 @@
+"""Judging checks on metrics: bounds, comparisons with the champion, slices, paired tests. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+from headgate.store.entities import Metric, Outcome
+from headgate.tasks.gates.case import Answer, Case, error, problem_of, without_champion
+from headgate.tasks.gates.evidence import (
+    PairedFound,
+    candidate_measurement,
+    champion_measurement,
+    slice_digest,
+    usable_number,
+)
+from headgate.tasks.gates.metric_checks import (
+    Improvement,
+    MetricCheck,
+    PairedTest,
+    Threshold,
+    max_age_of,
+    prefix_of,
+)
+from headgate.tasks.gates.values import EXACT, exactly
+
+
+def judge_threshold(check: Threshold, case: Case) -> Answer:
+    return _bounded(check, case, check.metric) if check.slices is None else _worst(check, case)
+
+
+def judge_improvement(check: Improvement, case: Case) -> Answer:
+    return _improved(check, case, check.metric) if check.slices is None else _worst(check, case)
+
+
+def _bounded(check: Threshold, case: Case, key: str) -> Answer:
+    found = candidate_measurement(check, case.mine, case.now, max_age_of(check, case.max_age_ms), key)
+    if (problem := problem_of(found)) is not None or found.metric is None:
+        answer = error(problem)
+    else:
+        actual = found.metric.value
+        answer = _answered(key, actual, check.holds(actual))
+    answer.threshold = check.demanded
+    return _shown(answer, check, key, found.metric)
+
+
+def _improved(check: Improvement, case: Case, key: str) -> Answer:
+    # The candidate's evidence comes first: a missing champion is no excuse for a missing measurement.
+    found = candidate_measurement(check, case.mine, case.now, max_age_of(check, case.max_age_ms), key)
+    if (problem := problem_of(found)) is not None or found.metric is None:
+        return _shown(error(problem), check, key, found.metric)
+    alone = without_champion(case)
+    if alone is None:
+        assert case.champion is not None, "without_champion saw to it"
+        assert case.theirs is not None, "it is there with the champion"
+        theirs = champion_measurement(key, case.champion, case.theirs, found.metric)
+        if (problem := problem_of(theirs)) is not None or theirs.metric is None:
+            alone = error(problem)
+        else:
+            alone = _compared(check, case, key, found.metric, theirs.metric)
+    return _shown(alone, check, key, found.metric)
+
+
+def _compared(check: Improvement, case: Case, key: str, mine: Metric, theirs: Metric) -> Answer:
+    actual, champion_value = mine.value, theirs.value
+    demanded = None if check.relative and champion_value == 0 else check.demanded(champion_value)
+    shown = None if demanded is None else _as_float(demanded)
+    if demanded is None:
+        answer = error(f"the champion's {key} is 0, of which no percentage is a margin: use an absolute one")
+    elif shown is None:
+        answer = error(f"the champion's {key} and the margin leave the range of numbers")
+    else:
+        answer = _answered(key, actual, check.bound.holds(exactly(actual), demanded))
+        if check.test is not None:
+            answer = _tested(check, case, answer, mine, theirs, demanded)
+    answer.threshold, answer.champion_value = shown, champion_value
+    return answer
+
+
+def _tested(check: Improvement, case: Case, answer: Answer, mine: Metric, theirs: Metric, demanded: Decimal) -> Answer:
+    found = _paired(check, case, mine, theirs)
+    if found is None:
+        return error(
+            "the rows of both evaluations were not compared: keep them when the candidate and the champion are measured"
+        )
+    if found.problem is not None:
+        return error(found.problem)
+    if found.rows < 1:
+        return error("no rows were compared")
+    if check.test is PairedTest.BOOTSTRAP:
+        if found.low is None or not usable_number(found.low):
+            return error("the bootstrap gave no number")
+        gap = EXACT.subtract(demanded, exactly(theirs.value))
+        margin = gap if check.higher_is_better else -gap
+        low = exactly(found.low)
+        sure = low > margin if check.by is None else low >= margin
+        words = f"is at least {found.low:.6g} better"
+    else:
+        if found.p_value is None or not 0 <= found.p_value <= 1:
+            return error(f"{check.test} gave no probability")
+        sure = exactly(found.p_value) <= EXACT.subtract(Decimal(1), exactly(check.confidence or 1.0))
+        words = f"has p = {found.p_value:.4g}"
+    said = f"{answer.message[:-1]}; by {check.test} on {found.rows} rows it {words}"
+    if answer.outcome is not Outcome.PASS:
+        return Answer(answer.outcome, f"{said}.")
+    return Answer(Outcome.PASS, f"{said}.") if sure else Answer(Outcome.REJECT, f"{said}: that may be chance.")
+
+
+def _paired(check: Improvement, case: Case, mine: Metric, theirs: Metric) -> PairedFound | None:
+    wanted = (
+        check.metric,
+        check.test,
+        check.higher_is_better,
+        check.confidence,
+        mine.dataset_digest,
+        mine.run_id,
+        theirs.run_id,
+    )
+    for found in case.candidate.paired:
+        about = (found.metric, found.test, found.higher_is_better, found.confidence)
+        if (*about, found.dataset_digest, found.candidate_run_id, found.champion_run_id) == wanted:
+            return found
+    return None
+
+
+def _worst(check: MetricCheck, case: Case) -> Answer:
+    """Judge every slice, and answer with the worst: errors first, then the one furthest from what is demanded."""
+    prefix = prefix_of(check)
+    keys = case.mine.keys(prefix)
+    if not keys:
+        return _shown(error(f"the candidate has no {check.metric} in slices of {check.slices}"), check, check.metric)
+    if slice_digest(check, case.mine, keys) is None:
+        return _shown(
+            error(f"the slices of {check.metric} by {check.slices} were not measured on one dataset"),
+            check,
+            check.metric,
+        )
+    if (
+        isinstance(check, Improvement)
+        and case.theirs is not None
+        and (lost := set(case.theirs.keys(prefix)) - set(keys))
+    ):
+        first = next(iter(sorted(lost)))
+        return _shown(error(f"the champion was measured in {first}, and the candidate was not"), check, first)
+    judged = [
+        _bounded(check, case, key) if isinstance(check, Threshold) else _improved(check, case, key) for key in keys
+    ]
+    upwards = check.bound.upwards
+    worst = min(judged, key=lambda answer: _badness(answer, upwards))
+    failed = sum(answer.outcome is not Outcome.PASS for answer in judged)
+    of = f"It is the worst of {len(judged)} slices"
+    worst.message = f"{worst.message} {of}, of which {failed} {'fails' if failed == 1 else 'fail'}."
+    return worst
+
+
+_ORDER = (Outcome.ERROR, Outcome.REJECT, Outcome.HOLD, Outcome.PASS)
+
+
+def _badness(answer: Answer, upwards: bool) -> tuple[int, Decimal, str]:
+    distance = Decimal(0)
+    if _is_finite(answer.actual) and _is_finite(answer.threshold):
+        gap = EXACT.subtract(exactly(answer.actual or 0.0), exactly(answer.threshold or 0.0))
+        distance = gap if upwards else -gap
+    return _ORDER.index(answer.outcome), distance, answer.metric or ""
+
+
+def _answered(key: str, actual: float, held: bool) -> Answer:
+    if held:
+        return Answer(Outcome.PASS, f"{key} is {float(actual)!r}, which meets the rule.")
+    return Answer(Outcome.REJECT, f"{key} is {float(actual)!r}, which does not meet the rule.")
+
+
+def _shown(answer: Answer, check: MetricCheck, key: str, metric: Metric | None = None) -> Answer:
+    """Add what was measured, and where it comes from."""
+    answer.metric = key
+    answer.dataset_name, answer.dataset_digest = check.dataset, check.dataset_digest
+    if metric is not None:
+        answer.actual = shown_number(metric.value)
+    return answer.from_metric(metric)
+
+
+def shown_number(value: object) -> float | None:
+    """Return a measured value as a number to show; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return math.nan if value != value else float(value)  # one NaN for all, so that equal results compare equal
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _as_float(value: Decimal) -> float | None:
+    number = float(value)
+    return number if usable_number(number) else None

@@ -1,0 +1,1 @@
+"""Projects: where they come from, what their MLproject files say, and the commands that come of it."""

@@ -1,0 +1,1 @@
+"""Watching a model after its promotion: what is measured in a window of time may roll it back."""
