@@ -1,0 +1,1 @@
+"""Operators: one unit of work each, around one call of :mod:`headgate.tasks`."""

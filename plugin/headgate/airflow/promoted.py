@@ -1,0 +1,158 @@
+"""What was promoted, as the event of a promotion tells it to the DAGs that it triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from headgate.airflow.connection import DEFAULT_CONN_ID
+from headgate.tasks import promoted
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from headgate.store.store import Store
+
+# So far back events of one asset are looked through for one that told the same promotion.
+_EARLIER_EVENTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PromotedModel(promoted.PromotedModel):
+    """A promotion or a rollback, as its asset event's ``extra`` has it.
+
+    Args:
+        headgate_conn_id: of the connection that names the store.
+    """
+
+    headgate_conn_id: str = DEFAULT_CONN_ID
+
+    def as_extra(self) -> dict[str, Any]:
+        """Return the ``extra`` of an asset event: JSON values."""
+        return asdict(self)
+
+
+def promoted_model(
+    context: Context,
+    model_name: str | None = None,
+    *,
+    alias: str | None = None,
+    stage: str | None = None,
+    headgate_conn_id: str = DEFAULT_CONN_ID,
+) -> PromotedModel:
+    """Return what was promoted, to a task of a DAG that ``model_asset`` schedules.
+
+    Several promotions may have come together before the DAG run started: this is the newest. A run that nothing
+    triggered (by hand, by a timetable) gets the promotion that stands in the store now, when it is said of what.
+
+    Args:
+        context: of the task.
+        model_name: only promotions of this model, where the DAG is scheduled by several; with ``alias`` or ``stage``.
+        alias: such as ``champion``.
+        stage: ``Staging`` or ``Production``.
+        headgate_conn_id: of the connection that names the store.
+
+    Raises:
+        AirflowSkipException: there is nothing to do: another run of this DAG was triggered by this promotion before,
+            which happens when the triggerer dies between telling Airflow and noting it; or a newer promotion held the
+            target already when this one could be told.
+        NotFound: no event tells of such a promotion, and the store has none either.
+    """
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    found = [model for model in promoted_models(context) if _is_of(model, model_name, alias, stage)]
+    if not found:
+        return _standing(model_name, alias, stage, headgate_conn_id)
+    newest = max(found, key=lambda model: (model.promoted_at, model.sequence))
+    what = f"The promotion of {newest.model_name}{newest.target} to version {newest.version}"
+    if newest.late:
+        raise AirflowSkipException(f"{what} is told late: it was followed by another, to {newest.superseded_by}.")
+    if (run_id := _told_before(context, newest)) is not None:
+        raise AirflowSkipException(f"{what} was told to the DAG run {run_id} before.")
+    return newest
+
+
+def promoted_models(context: Context) -> tuple[PromotedModel, ...]:
+    """Return every promotion that triggered the DAG run, each once, the oldest first; without any, an empty tuple."""
+    events = context.get("triggering_asset_events") or {}
+    found = {model.promotion_id: model for _, model in _told(events[key] for key in events)}
+    return tuple(sorted(found.values(), key=lambda model: (model.promoted_at, model.sequence)))
+
+
+def from_extra(extra: Mapping[str, Any] | None) -> PromotedModel | None:
+    """Return what the ``extra`` of an asset event tells, by a task or by a watcher; None when it is no promotion's."""
+    told = extra or {}
+    if told.get("from_trigger") and isinstance(told.get("payload"), Mapping):
+        told = told["payload"]
+    if not isinstance(told.get("promotion_id"), str):
+        return None
+    return PromotedModel(**{field.name: told[field.name] for field in fields(PromotedModel) if field.name in told})
+
+
+def promotion_to_tell(store: Store, promotion_id: str, headgate_conn_id: str = DEFAULT_CONN_ID) -> PromotedModel:
+    """Return what is to be told now of a promotion in the store.
+
+    Raises:
+        NotFound: there is no such promotion.
+    """
+    told = asdict(promoted.promotion_to_tell(store, promotion_id))
+    return PromotedModel(**told, headgate_conn_id=headgate_conn_id)
+
+
+def _told(events: Iterable[Iterable[Any]]) -> Iterable[tuple[Any, PromotedModel]]:
+    """Give each event that tells of a promotion; one that came through an alias is among them twice."""
+    for of_asset in events:
+        for event in of_asset:
+            if (model := from_extra(event.extra)) is not None:
+                yield event, model
+
+
+def _is_of(model: PromotedModel, name: str | None, alias: str | None, stage: str | None) -> bool:
+    if name is not None and model.model_name != name:
+        return False
+    if alias is not None:
+        return model.target == f"@{alias}"
+    return stage is None or model.target.lower() == f"stage:{stage}".lower()
+
+
+def _standing(name: str | None, alias: str | None, stage: str | None, conn_id: str) -> PromotedModel:
+    from headgate.airflow.connection import open_store_of
+    from headgate.store.errors import NotFound
+
+    if name is None or (alias is None) == (stage is None):
+        raise NotFound(
+            "No promotion triggered this DAG run.",
+            remedy="Say which model's alias or stage is meant: a run by hand then takes the promotion that stands.",
+            kind="promotion",
+            key=name,
+        )
+    target = f"@{alias}" if alias is not None else f"stage:{stage}"
+    with open_store_of(conn_id) as store:
+        last = store.promotions.current(name, target)
+        if last is not None:
+            return promotion_to_tell(store, last.promotion_id, conn_id)
+    raise NotFound(
+        f"Nothing was ever promoted to {target} of model {name!r}.",
+        remedy="Promote a version through a gate first.",
+        kind="promotion",
+        key=f"{name}{target}",
+    )
+
+
+def _told_before(context: Context, model: PromotedModel) -> str | None:
+    """Return another run of this DAG that an earlier event of the same promotion triggered; None when there is none."""
+    from airflow.sdk.execution_time.context import InletEventsAccessor
+
+    instance, told = context["ti"], context["triggering_asset_events"]
+    mine = [event for event, found in _told(told[key] for key in told) if found.promotion_id == model.promotion_id]
+    first = min(mine, key=lambda event: event.timestamp)
+    earlier = InletEventsAccessor(asset_name=first.asset.name, asset_uri=first.asset.uri)
+    for event in earlier.before(first.timestamp.isoformat()).ascending(False).limit(_EARLIER_EVENTS):
+        found = from_extra(event.extra)
+        if event.timestamp >= first.timestamp or found is None or found.promotion_id != model.promotion_id:
+            continue
+        for run in event.created_dagruns:
+            if run.dag_id == instance.dag_id and run.run_id != instance.run_id:
+                return str(run.run_id)
+    return None
