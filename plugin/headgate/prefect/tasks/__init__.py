@@ -1,0 +1,1 @@
+"""Tasks for the flows that you have, one a module."""
