@@ -35,6 +35,7 @@ from headgate.tasks.gates.judge_others import (
 )
 from headgate.tasks.gates.model import (
     AllOf,
+    AnyOf,
     Approval,
     Budget,
     Check,
@@ -48,10 +49,11 @@ from headgate.tasks.gates.model import (
 )
 from headgate.tasks.gates.values import margin_of
 
-_CHECK_FACTS = (
-    *("path", "outcome", "message", "threshold", "actual", "champion_value"),
+_FIGURES = attrgetter(
+    *("path", "message", "threshold", "actual", "champion_value"),
     *("metric", "dataset_name", "dataset_digest", "run_id", "measured_at"),
 )
+_GROUPS = (AllOf, AnyOf)
 _ALL_OF = (Outcome.ERROR, Outcome.REJECT, Outcome.HOLD, Outcome.PASS)
 _ANY_OF = (Outcome.ERROR, Outcome.PASS, Outcome.HOLD, Outcome.REJECT)
 _JUDGES: dict[type[Demand], Callable[[Any, Case], Answer]] = {
@@ -135,13 +137,12 @@ def _identity(verdict: Verdict) -> str:
     facts = tuple(
         getattr(verdict, name) for name in Verdict.__dataclass_fields__ if name not in ("checks", "gate_definition")
     )
-    figures = attrgetter(*_CHECK_FACTS)
-    checks = [figures(check) for check in verdict.checks]
+    checks = [(str(check.outcome), *_FIGURES(check)) for check in verdict.checks]
     return f"v-{hashlib.sha256(repr((facts, checks)).encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def _judge(check: Check, path: str, case: Case) -> tuple[Outcome, list[CheckResult]]:
-    if isinstance(check, Demand):
+    if not isinstance(check, _GROUPS):
         result = _result(check, path, _JUDGES[type(check)](check, case), case.gate.on_error)
         return result.outcome, [result]
     kind, order = ("all_of", _ALL_OF) if isinstance(check, AllOf) else ("any_of", _ANY_OF)
@@ -181,7 +182,7 @@ def _decisive(checks: Iterable[Check], judged: Iterable[tuple[Outcome, list[Chec
     return {
         outcome
         for check, (outcome, _) in zip(checks, judged, strict=True)
-        if not isinstance(check, Demand) or check.severity is Severity.BLOCK
+        if isinstance(check, _GROUPS) or check.severity is Severity.BLOCK
     }
 
 

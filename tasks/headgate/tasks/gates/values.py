@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation, Overflow
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from headgate.store.errors import InvalidGate
@@ -26,14 +27,16 @@ EXACT = Context(prec=20_000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact, Inval
 _DURATION = re.compile(r"(\d{1,12})\s*([dhms])")
 
 
+@lru_cache(maxsize=1024)
 def exactly(value: float) -> Decimal:
     """Return the number that a float is written as, exactly.
 
     Gates compare decimals, as people write them: a candidate at 0.95 beats a champion at 0.93 by 0.02, which binary
     floating point denies. Each float stands for the shortest decimal that reads back as the same float (Python's
-    ``repr``); sums and percentages of those are exact in :data:`EXACT`. ``value`` is finite.
+    ``repr``); sums and percentages of those are exact in :data:`EXACT`. ``value`` is finite; -0.0 is 0. A decision asks
+    for the same few numbers over and over, so they are kept.
     """
-    return Decimal(repr(float(value)))
+    return Decimal(repr(float(value) + 0.0))
 
 
 def margin_of(actual: float | None, threshold: float | None) -> float | None:

@@ -62,8 +62,11 @@ def column_of_rows(values: Any) -> list[Type]:
     Raises:
         UnknownType: MLflow's schema can't express it.
     """
-    kind = _item_type(values) if values.dtype.kind == "O" else {"type": numpy_type(values.dtype)}
-    return _checked([{**kind, "required": not any(is_missing(value) for value in values.tolist())}])
+    if values.dtype.kind == "O":
+        kind, gaps = _item_type(values), any(map(is_missing, values.tolist()))
+    else:
+        kind, gaps = {"type": numpy_type(values.dtype)}, bool((values != values).any())  # as NaN and NaT alone are
+    return _checked([{**kind, "required": not gaps}])
 
 
 def type_of(value: Any) -> Type:
@@ -173,9 +176,12 @@ def _column(series: Any, name: Any) -> Type:
         raise UnknownType(f"two columns named {name!r}")
     if series.dtype.kind == "O":
         series = series.infer_objects()
-    kind = _item_type(series.to_list()) if series.dtype.kind == "O" else {"type": numpy_type(series.dtype)}
-    required = not any(is_missing(value) for value in series)
-    return {**kind, **({} if name is None else {"name": name}), "required": required}
+    if series.dtype.kind == "O":
+        values = series.to_list()
+        kind, gaps = _item_type(values), any(map(is_missing, values))
+    else:
+        kind, gaps = {"type": numpy_type(series.dtype)}, bool(series.isna().any())
+    return {**kind, **({} if name is None else {"name": name}), "required": not gaps}
 
 
 def _tensor(dtype: Any, shape: tuple[int, ...]) -> Type:
