@@ -98,7 +98,7 @@ class Guards:
                 require_may_override(
                     standing, actor, authenticated=actor_authenticated, what="change who and what guards it"
                 )
-            return set_guard(conn, wanted)
+            return set_guard(conn, wanted, standing)
 
         return self._database.transact(work)
 
@@ -201,10 +201,14 @@ def keep_people(guard: Guard, standing: Guard | None) -> Guard:
     return guard if standing is None else replace(guard, **{name: getattr(standing, name) for name in _PEOPLE})
 
 
-def set_guard(conn: Connection, guard: Guard) -> Guard:
-    """Write a guard within the caller's transaction, and its outbox row; return the one that stands."""
-    lock_registered_model(conn, guard.workspace, guard.model_name)
-    standing = find_guard(conn, guard.workspace, guard.model_name, guard.target)
+def set_guard(conn: Connection, guard: Guard, standing: Guard | None) -> Guard:
+    """Write a guard over the one that stands, and its outbox row; return the one that stands then.
+
+    Args:
+        conn: in a write transaction that holds the lock of the model's row.
+        guard: what is wanted.
+        standing: what was found under the lock.
+    """
     if standing is not None and _same(standing, guard):
         return standing
     plain: dict[str, Any] = {"gate_definition": dict(guard.gate_definition)}

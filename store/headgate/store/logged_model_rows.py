@@ -121,11 +121,10 @@ def newest_by_name(conn: Connection, experiment_id: str, name: str) -> LoggedMod
     return get_logged_model(conn, model_id) if model_id is not None else None
 
 
-def active_row(conn: Connection, model_id: str) -> Row[Any, Any]:
-    """Return the id and experiment of a model that is not deleted, or raise NotFound."""
-    statement = select(_MODEL.c.model_id, _MODEL.c.experiment_id).where(
-        _MODEL.c.model_id == model_id, _MODEL.c.lifecycle_stage == LifecycleStage.ACTIVE
-    )
+def active_row(conn: Connection, model_id: str) -> Row[*tuple[Any, ...]]:
+    """Return the id, experiment, source run and place of a model that is not deleted, or raise NotFound."""
+    columns = (_MODEL.c.model_id, _MODEL.c.experiment_id, _MODEL.c.source_run_id, _MODEL.c.artifact_location)
+    statement = select(*columns).where(_MODEL.c.model_id == model_id, _MODEL.c.lifecycle_stage == LifecycleStage.ACTIVE)
     row = conn.execute(statement).first()
     if row is None:
         raise no_such_model(model_id)

@@ -155,8 +155,7 @@ def append_promotion(
     last = conn.execute(select(func.max(_PROMOTION.c.sequence)).where(of_target)).scalar() or 0
     values = {name: getattr(promotion, name) for name in _COLUMNS} | {"sequence": last + 1}
     try:
-        with conn.begin_nested():
-            conn.execute(insert(_PROMOTION).values(**values))
+        conn.execute(insert(_PROMOTION).values(**values))
     except IntegrityError as error:
         raise ChampionChanged(
             f"Another promotion of {promotion.target} of model {promotion.model_name!r} came first.",

@@ -63,7 +63,7 @@ from headgate.store.registry import create_version, read_version, versions_of_lo
 from headgate.store.registry.models import ensure_model, no_such_model
 from headgate.store.stage_rules import require_stage
 from headgate.store.targets import Target, checked_actor, parse_target
-from headgate.store.verdicts import find_verdict, mark_used
+from headgate.store.verdicts import find_verdict, mark_used, model_of_verdict
 
 
 class Promotions:
@@ -422,10 +422,11 @@ class Promotions:
 
     def _locked_verdict(self, conn: Connection, verdict_id: str, now: int) -> Verdict:
         """Return the verdict as it stands once its model's row, made if missing, is locked."""
-        said = find_verdict(conn, self._workspace, verdict_id)
-        if said is not None:
-            ensure_model(conn, self._workspace, said.model_name, now=now)
-            lock_registered_model(conn, self._workspace, said.model_name)
+        name = model_of_verdict(conn, self._workspace, verdict_id)
+        said = None
+        if name is not None:
+            ensure_model(conn, self._workspace, name, now=now)
+            lock_registered_model(conn, self._workspace, name)
             said = find_verdict(conn, self._workspace, verdict_id)
         if said is None:
             raise VerdictUnusable(
@@ -459,7 +460,7 @@ class Promotions:
             updated_by=actor,
             workspace=self._workspace,
         )
-        return set_guard(conn, keep_people(guard, standing))
+        return set_guard(conn, keep_people(guard, standing), standing)
 
     def _version_of(
         self, conn: Connection, verdict: Verdict, candidate: Candidate, version: int | None, actor: str, now: int

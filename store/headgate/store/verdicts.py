@@ -135,6 +135,13 @@ def find_verdict(conn: Connection, workspace: str, verdict_id: str) -> Verdict |
     return next(iter(_with_checks(conn, conn.execute(one).mappings().all())), None)
 
 
+def model_of_verdict(conn: Connection, workspace: str, verdict_id: str) -> str | None:
+    """Return the registered model that a verdict is about; None when the workspace has no such verdict."""
+    one = select(_VERDICT.c.model_name).where(_VERDICT.c.verdict_id == verdict_id, _VERDICT.c.workspace == workspace)
+    name: str | None = conn.execute(one).scalar()
+    return name
+
+
 def read_verdicts(
     conn: Connection,
     workspace: str,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, tupl
 from headgate.store.dialects import upsert
 from headgate.store.entities import ModelVersion, ModelVersionStatus
 from headgate.store.errors import InvalidInput, NotFound
-from headgate.store.logged_model_rows import get_logged_model
+from headgate.store.logged_model_rows import active_row
 from headgate.store.registry.model_uri import parse_model_uri
 from headgate.store.registry.models import lock_model, next_version_number, touch_model
 from headgate.store.tables import ModelAliasRow, ModelVersionRow, ModelVersionTagRow
@@ -70,8 +70,8 @@ def create_version(
         )
     model_id = model_id or _model_id_of_source(conn, workspace, source)
     if model_id is not None:
-        model = get_logged_model(conn, model_id)
-        run_id = run_id or model.source_run_id
+        source_run_id = active_row(conn, model_id).source_run_id
+        run_id = run_id or source_run_id
     version = ModelVersion(
         name=name,
         version=next_version_number(conn, workspace, name),
@@ -110,7 +110,7 @@ def version_of_model(
         NotFound: the registered model or the LoggedModel does not exist.
     """
     lock_model(conn, workspace, name)
-    own = (f"models:/{model_id}", get_logged_model(conn, model_id).artifact_location)
+    own = (f"models:/{model_id}", active_row(conn, model_id).artifact_location)
     registered = versions_of_logged_model(conn, workspace, model_id)
     standing = [version for version in registered if version.name == name and version.source in own]
     if not standing:
