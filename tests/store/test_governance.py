@@ -200,6 +200,33 @@ def test_a_guard_with_overriders_is_loosened_by_them_only(store: Store) -> None:
     assert store.gates.set(MODEL, CHAMPION, DEFINITION, quorum=0, now=NOW, actor="root").quorum == 0
 
 
+def test_a_promotion_weakens_the_gate_of_a_guard_with_overriders_by_their_hand_only(store: Store) -> None:
+    standing = guard(store, overriders=["root"])
+    lax = {**DEFINITION, "checks": {"all_of": [{"metric": "recall", "at_least": 0.0, "severity": "block"}]}}
+    verdict = verdict_on(store, candidate(store), gate_definition=lax, decided_at=NOW + 1)
+
+    def by(actor: str, *, known: bool = False) -> Promotion:
+        return store.promotions.promote(verdict.verdict_id, actor=actor, authenticated=known, now=NOW + 2)
+
+    with pytest.raises(TargetGuarded, match="mallory may not change its gate") as refused:
+        by("mallory")
+    assert "models guard" in refused.value.remedy
+    assert (store.gates.get(MODEL, CHAMPION), store.promotions.history(MODEL)) == (standing, ())
+    guard(store, authenticated=True)
+    with pytest.raises(TargetGuarded, match="only claimed"):
+        by("root")
+    done = by("root", known=True)
+    found = store.gates.get(MODEL, CHAMPION)
+    assert found is not None
+    assert (found.gate_definition, found.overriders, found.updated_by) == (lax, ("root",), "root")
+    assert (done.actor, done.authenticated) == ("root", True)
+
+
+def test_the_gate_that_guards_may_be_used_by_anybody(store: Store) -> None:
+    guard(store, overriders=["root"])
+    assert use(store, verdict_on(store, candidate(store))).actor == "pipeline"
+
+
 # Stages
 
 

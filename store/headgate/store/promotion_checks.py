@@ -18,7 +18,14 @@ from headgate.store.entities import (
     Promotion,
     Verdict,
 )
-from headgate.store.errors import ChampionChanged, OlderThanChampion, TargetGuarded, VerdictUnusable
+from headgate.store.errors import (
+    ChampionChanged,
+    NotPermitted,
+    OlderThanChampion,
+    TargetGuarded,
+    VerdictUnusable,
+)
+from headgate.store.guard_rules import listed, require_may_override
 
 CLOCK_SKEW_MS = 5 * 60_000
 
@@ -121,6 +128,27 @@ def require_guarded_by(guard: Guard | None, verdict: Verdict) -> None:
         )
     if verdict.decided_at <= guard.updated_at:
         raise unusable(verdict, f"was decided before the gate {guard.gate_name!r} was changed", "Decide again.")
+
+
+def require_may_replace(guard: Guard | None, verdict: Verdict, actor: str, *, authenticated: bool) -> None:
+    """Raise TargetGuarded unless ``actor`` may put the verdict's definition of the gate in the place of the guard's.
+
+    Where the guard names overriders, only they may: as when the gate is set.
+    """
+    if guard is None or not guard.overriders or guard.gate_digest == verdict.gate_digest:
+        return
+    try:
+        require_may_override(guard, actor, authenticated=authenticated, what="change its gate")
+    except NotPermitted as refusal:
+        raise TargetGuarded(
+            f"{verdict.target} of model {verdict.model_name!r} is guarded by another definition of the gate "
+            f"{guard.gate_name!r} than the verdict {verdict.verdict_id} was decided by. {refusal.message}",
+            remedy=f"Let an overrider ({listed(guard.overriders)}) set the new gate (headgate models guard), or decide "
+            "by the gate that guards it.",
+            model_name=verdict.model_name,
+            target=verdict.target,
+            gate_name=guard.gate_name,
+        ) from refusal
 
 
 def require_same_champion(verdict: Verdict, holder: Holder | None) -> None:

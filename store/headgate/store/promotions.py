@@ -32,6 +32,7 @@ from headgate.store.promotion_checks import (
     Holder,
     is_source_of,
     require_guarded_by,
+    require_may_replace,
     require_not_older,
     require_rests_on,
     require_same_candidate,
@@ -85,6 +86,7 @@ class Promotions:
         version: int | None = None,
         model_id: str | None = None,
         actor: str,
+        authenticated: bool = False,
         reason: str = "",
         now: int,
         allow_older: bool = False,
@@ -108,6 +110,7 @@ class Promotions:
             model_id: the LoggedModel that is to be promoted, for a caller that wants to be sure; None takes the
                 verdict's.
             actor: who promotes, for the record.
+            authenticated: whether a door knows that it is they.
             reason: why, for the record.
             now: the time of the promotion.
             allow_older: let a candidate of an earlier logical date than the champion's take its place.
@@ -124,7 +127,8 @@ class Promotions:
                 candidate has now, or decided before the gate was changed.
             ChampionChanged: somebody else holds the target now.
             OlderThanChampion: the candidate stands for older data, and ``allow_older`` was not said.
-            TargetGuarded: the target is guarded by another gate than the verdict's.
+            TargetGuarded: the target is guarded by another gate than the verdict's, or by another definition of it
+                that the actor may not replace.
             StageRefused: the model's stage rules don't lead from the candidate's stage to this one.
             NotFound: the registered model has no such ``version``.
         """
@@ -142,7 +146,7 @@ class Promotions:
             require_usable(verdict, now)
             require_same_candidate(verdict, candidate, model_id)
             assert candidate is not None, "require_same_candidate saw to it"
-            guard = self._guard_with(conn, verdict, actor, now)
+            guard = self._guard_with(conn, verdict, actor, authenticated, now)
             require_same_champion(verdict, holder)
             if not allow_older:
                 require_not_older(verdict, holder)
@@ -161,6 +165,7 @@ class Promotions:
                 from_version=holder.version if holder is not None else None,
                 created_at=now,
                 actor=actor,
+                authenticated=authenticated,
                 reason=reason,
                 verdict_id=verdict.verdict_id,
                 logical_date=verdict.candidate_logical_date,
@@ -447,9 +452,10 @@ class Promotions:
             raise unusable(verdict, f"was used by the promotion {used.promotion_id}", "Decide about this candidate.")
         return used
 
-    def _guard_with(self, conn: Connection, verdict: Verdict, actor: str, now: int) -> Guard:
+    def _guard_with(self, conn: Connection, verdict: Verdict, actor: str, authenticated: bool, now: int) -> Guard:
         standing = find_guard(conn, self._workspace, verdict.model_name, verdict.target)
         require_guarded_by(standing, verdict)
+        require_may_replace(standing, verdict, actor, authenticated=authenticated)
         guard = Guard(
             model_name=verdict.model_name,
             target=verdict.target,

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(
         default=None,
         description="Token of the store (`headgate tokens create`) by which the shell knows who approves, rejects, "
-        "guards or overrides. Without one their names are only claimed.",
+        "promotes, guards or overrides. Without one their names are only claimed.",
     )
     webhook_private_hosts: str = Field(
         default="",

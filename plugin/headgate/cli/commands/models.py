@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from headgate.cli.actor import current_user
+from headgate.cli.actor import acting, current_user
 from headgate.cli.commands.gate import candidate_uri, print_verdict
 from headgate.cli.commands.model_governance import COMMANDS as GOVERNANCE
 from headgate.cli.commands.model_pages import model_page, version_page
@@ -80,7 +80,9 @@ def show(subject: str, store_url: str | None, artifact_root: str | None, as_json
 @click.option("--gate", "gate_file", metavar="FILE", help="Decide by this gate first.")
 @click.option("--verdict", "verdict_id", metavar="ID", help="Promote by a verdict that stands already, instead.")
 @click.option("--reason", default="", help="Why, for the history.")
-@click.option("--actor", help="Who promotes, for the history. Default: the user of this machine.")
+@click.option(
+    "--actor", help="Who promotes, for the history. Default: the user of HEADGATE_TOKEN, or else of this machine."
+)
 @click.option("--allow-older", is_flag=True, help="Let a candidate of an earlier logical date displace a newer one.")
 @click.option("--require-approval", is_flag=True, help="Refuse a verdict that nobody approved (gate approve).")
 @store_options
@@ -106,15 +108,16 @@ def promote(
     models:/NAME@alias. Ends with 3 when the gate rejects or the promotion is refused, with 4 when the gate holds. A
     verdict that somebody rejected ("gate reject") is refused, with or without --require-approval.
     """
+    from headgate.store.tokens import TokenRole
     from headgate.tasks.promote import decide_promotion
     from headgate.tasks.promote import promote as promote_it
 
-    who = actor or current_user()
     demanded = _gate_to_ask(candidate, target, gate_file, verdict_id)
     with open_store(store_url, artifact_root) as store:
+        who = acting(store, actor, TokenRole.PROMOTE)
         if demanded is not None and candidate is not None and target is not None:
             uri = candidate_uri(candidate, name)
-            verdict = decide_promotion(store, demanded, name, target, uri, decided_by=who)
+            verdict = decide_promotion(store, demanded, name, target, uri, decided_by=who.name)
         else:
             verdict = store.verdicts.get(str(verdict_id))
             _refuse_another(verdict, name, target, candidate)
@@ -123,7 +126,8 @@ def promote(
         promotion = promote_it(
             store,
             verdict.verdict_id,
-            actor=who,
+            actor=who.name,
+            authenticated=who.authenticated,
             reason=reason,
             allow_older=allow_older,
             require_approval=require_approval,
