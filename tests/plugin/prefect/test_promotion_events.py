@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from prefect import flow
 
+from headgate.prefect import promote_model
 from headgate.prefect.artifacts.links import promotions_key
 from headgate.prefect.artifacts.publish import newest_artifacts
 from headgate.prefect.assets import dataset_asset, materializing, model_asset
-from headgate.prefect.channel import event_channel, promotion_claim, tell_due, tell_promotion, tell_rejection
+from headgate.prefect.channel import event_channel, tell_due, tell_promotion, tell_rejection
 from headgate.prefect.events import PROMOTED, REJECTED, ROLLED_BACK, promotion_event
 from headgate.prefect.server_events import send
 from headgate.prefect.tasks.tell_promotions import tell_promotions
 from headgate.store.clock import now_ms
 from headgate.store.deliveries import Claim
+from headgate.store.entities import Metric
 from headgate.store.errors import NotFound, StoreUnavailable
 from headgate.tasks.gates.definition import gate_from_definition
 from headgate.tasks.promote import decide_promotion, promote, roll_back
@@ -30,6 +36,36 @@ if TYPE_CHECKING:
     from tests.plugin.prefect.server import PrefectServer
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
+ROOT = Path(__file__).parents[3]
+# Its claim has run out when somebody looks, as half a minute later.
+DYING = """\
+import os
+import signal
+import sys
+
+from prefect import flow
+
+from headgate.prefect import channel, promote_model, roll_back_model, watch_model
+from tests.plugin.prefect.projects import GATE
+
+WATCH = {"name": "after-deploy", "window": "1h", "checks": [{"metric": "error_rate", "at_most": 0.1}]}
+channel.CLAIM_MS = 1
+channel.tell_promotion = lambda store, promotion_id: os.kill(os.getpid(), signal.SIGKILL)
+
+@flow
+def promotes(name, model_id):
+    promote_model(model_id, gate=GATE, model_name=name)
+
+@flow
+def rolls_back(name, model_id):
+    roll_back_model(name)
+
+@flow
+def watches(name, model_id):
+    watch_model(WATCH, model_name=name, every=None)
+
+globals()[sys.argv[1]](*sys.argv[2:])
+"""
 
 
 def promoted_in(store: Store, name: str, f1: float = 0.9, claim: Claim | None = None) -> Promotion:
@@ -53,15 +89,15 @@ def found_events(server: PrefectServer, which: dict[str, Any], count: int, secon
 
 
 def test_a_promotion_is_one_event_with_what_was_committed(store: Store, prefect_server: PrefectServer) -> None:
-    name = new_name()
+    name, candidate = new_name(), measured(store, 0.9)
 
     @flow
-    def retraining() -> tuple[Promotion, bool, bool]:
-        promotion = promoted_in(store, name, claim=promotion_claim())
-        return promotion, tell_promotion(store, promotion.promotion_id), tell_promotion(store, promotion.promotion_id)
+    def retraining() -> tuple[Promotion, bool]:
+        promotion = promote_model(candidate, gate=GATE, model_name=name, reason="better")
+        return promotion, tell_promotion(store, promotion.promotion_id)
 
-    promotion, first, second = retraining()
-    assert (first, second) == (True, False)
+    promotion, again = retraining()
+    assert not again
     (event,) = events_of(prefect_server, name, 1)
     assert event["event"] == PROMOTED
     assert event["resource"] == {
@@ -79,7 +115,11 @@ def test_a_promotion_is_one_event_with_what_was_committed(store: Store, prefect_
     assert {"run", "logged-model", "flow", "flow-run"} <= roles.keys()
     payload = event["payload"]
     assert (payload["model_name"], payload["version"], payload["verdict_id"]) == (name, 1, promotion.verdict_id)
-    assert (payload["actor"], payload["reason"], payload["model_uri"]) == ("ann", "better", f"models:/{name}/1")
+    assert (payload["actor"], payload["reason"], payload["model_uri"]) == (
+        "prefect:retraining",
+        "better",
+        f"models:/{name}/1",
+    )
     assert payload["to_version"] == 1  # the committed row as it is
     delivery = store.deliveries.get("prefect", promotion.promotion_id)
     assert delivery is not None
@@ -127,6 +167,35 @@ def test_what_was_promoted_elsewhere_is_told_by_whoever_looks(store: Store, pref
     assert tell_due(store) == ()
     assert [event["payload"]["version"] for event in events_of(prefect_server, one, 2)] == [1, 2]
     assert [event["payload"]["version"] for event in events_of(prefect_server, other, 1)] == [1]
+
+
+@pytest.mark.parametrize("how", ["promotes", "rolls_back", "watches"])
+def test_a_task_that_is_killed_between_its_commit_and_its_word(
+    store: Store, prefect_server: PrefectServer, tmp_path: Path, how: str
+) -> None:
+    """Nobody has ever subscribed to this store: it is the claim that the task committed by which the event is found."""
+    name, model_id = new_name(), measured(store, 0.9)
+    before = [] if how == "promotes" else [promoted_in(store, name, f1) for f1 in (0.7, 0.8)]
+    if how == "watches":
+        log_error_rate(store, name)
+    file = tmp_path / "dying_flows.py"
+    file.write_text(DYING)
+    environment = {**prefect_server.environment, "HEADGATE_STORE_URL": store.url, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, str(file), how, name, model_id], env=environment, capture_output=True)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
+    (made,) = store.promotions.history(name)[len(before) :]
+    assert tell_due(store) == (made.promotion_id,)
+    assert tell_due(store) == ()
+    (event,) = events_of(prefect_server, name, 1)
+    assert event["event"] == (PROMOTED if how == "promotes" else ROLLED_BACK)
+    assert event["payload"]["promotion_id"] == made.promotion_id
+
+
+def log_error_rate(store: Store, name: str) -> None:
+    holder = store.promotions.holder(name, "@champion")
+    assert holder is not None
+    point = Metric("error_rate", 0.9, now_ms(), model_id=holder.model_id)
+    store.logged_models.log_metrics(str(holder.model_id), [point])
 
 
 def test_what_a_dead_task_told_is_not_told_again(store: Store, prefect_server: PrefectServer) -> None:

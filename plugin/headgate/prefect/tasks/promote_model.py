@@ -59,7 +59,7 @@ def promote_model(
         PromotionRefused: the store refused, and says why.
         InvalidInput: there is neither a verdict nor a gate, or the verdict is on something else.
     """
-    from headgate.prefect.channel import tell_promotion
+    from headgate.prefect.channel import promotion_claim, tell_promotion
     from headgate.prefect.identity import actor, open_parent_run
     from headgate.prefect.identity import reason as reason_of
     from headgate.prefect.store_access import open_store_of
@@ -81,6 +81,7 @@ def promote_model(
                     allow_older=allow_older,
                     approval_id=approval,
                     require_approval=require_approval,
+                    claim=promotion_claim(),
                 )
             except ChampionChanged as refusal:
                 if not left:
