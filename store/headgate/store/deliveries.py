@@ -111,20 +111,14 @@ class Deliveries:
         Returns:
             Whether this is new: a channel that is subscribed already stays so, and gets what it has not had yet.
         """
-        row = self._subscription(channel, topic, subject)
+        row = _subscription(self._workspace, channel, topic, subject)
         with self._database.read() as conn:
-            if conn.execute(select(_SUBSCRIPTION.c.channel).where(_same(_SUBSCRIPTION, row))).first() is not None:
+            if _is_subscribed(conn, row):
                 return False
         arrange(self._database)
-
-        def work(conn: Connection) -> bool:
-            place_events(conn, at_once=None)  # what was committed until now is not for this channel
-            if conn.execute(select(_SUBSCRIPTION.c.channel).where(_same(_SUBSCRIPTION, row))).first() is not None:
-                return False
-            conn.execute(insert(_SUBSCRIPTION).values(created_at=now, **row))
-            return True
-
-        return self._database.transact(work)
+        return self._database.transact(
+            lambda conn: bool(subscribe_within(conn, self._workspace, channel, [topic], subject, now=now))
+        )
 
     def unsubscribe(self, channel: str, topic: str, subject: str | None = None) -> bool:
         """Let a channel have no further events of a topic or subject; those on their way to it stay.
@@ -132,7 +126,7 @@ class Deliveries:
         Returns:
             Whether it was subscribed.
         """
-        row = self._subscription(channel, topic, subject)
+        row = _subscription(self._workspace, channel, topic, subject)
         gone = delete(_SUBSCRIPTION).where(_same(_SUBSCRIPTION, row))
         return self._database.transact(lambda conn: conn.execute(gone).rowcount == 1)
 
@@ -301,15 +295,20 @@ class Deliveries:
         outbox_id = select(_OUTBOX.c.outbox_id).where(self._of(event_id)).scalar_subquery()
         return and_(_DELIVERY.c.channel == channel, _DELIVERY.c.owner == owner, _DELIVERY.c.outbox_id == outbox_id)
 
-    def _subscription(self, channel: str, topic: str, subject: str | None) -> dict[str, Any]:
-        check_text("name of a channel", channel, CHANNEL_LENGTH)
-        check_text("topic", topic, TOPIC_LENGTH)
-        return {
-            "workspace": self._workspace,
-            "channel": channel,
-            "topic": topic,
-            "subject": "" if subject is None else short_subject(subject),
-        }
+
+def subscribe_within(
+    conn: Connection, workspace: str, channel: str, topics: Collection[str], subject: str | None = None, *, now: int
+) -> int:
+    """Do what :meth:`Deliveries.subscribe` does for several topics in a write transaction; return how many are new.
+
+    What is not placed yet is placed here: after :func:`headgate.store.outbox.arrange` that is next to nothing.
+    """
+    place_events(conn, at_once=None)  # what was committed until now is not for this channel
+    rows = [_subscription(workspace, channel, topic, subject) for topic in topics]
+    new = [row for row in rows if not _is_subscribed(conn, row)]
+    for row in new:
+        conn.execute(insert(_SUBSCRIPTION).values(created_at=now, **row))
+    return len(new)
 
 
 def write_claim(
@@ -320,6 +319,21 @@ def write_claim(
     row = {"outbox_id": outbox_id, "workspace": workspace, "subject": short_subject(subject), "model_name": model_name}
     taken = {"channel": claim.channel, "owner": claim.owner, "claims": 1, "due_at": claim.expires_at}
     conn.execute(insert(_DELIVERY).values({**row, **UNCLAIMED, **taken}))
+
+
+def _subscription(workspace: str, channel: str, topic: str, subject: str | None) -> dict[str, Any]:
+    check_text("name of a channel", channel, CHANNEL_LENGTH)
+    check_text("topic", topic, TOPIC_LENGTH)
+    return {
+        "workspace": workspace,
+        "channel": channel,
+        "topic": topic,
+        "subject": "" if subject is None else short_subject(subject),
+    }
+
+
+def _is_subscribed(conn: Connection, row: dict[str, Any]) -> bool:
+    return conn.execute(select(_SUBSCRIPTION.c.channel).where(_same(_SUBSCRIPTION, row))).first() is not None
 
 
 def _checked(claim: Claim) -> None:

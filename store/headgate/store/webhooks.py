@@ -18,11 +18,12 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from headgate.store.database import Database
-from headgate.store.deliveries import Deliveries
+from headgate.store.deliveries import subscribe_within
 from headgate.store.entities import DEFAULT_WORKSPACE
 from headgate.store.errors import AlreadyExists, InvalidInput, NotFound
 from headgate.store.model_names import check_registered_model_name
-from headgate.store.tables import DeliveryRow, WebhookRow
+from headgate.store.outbox import arrange
+from headgate.store.tables import DeliveryRow, SubscriptionRow, WebhookRow
 from headgate.store.tables.base import KEY_LENGTH
 from headgate.store.targets import checked_actor
 from headgate.store.validation import check_text
@@ -32,6 +33,7 @@ ENV_PREFIX = "env:"
 
 _WEBHOOK = WebhookRow.__table__
 _DELIVERY = DeliveryRow.__table__
+_SUBSCRIPTION = SubscriptionRow.__table__
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,249}")
 _MAX_URL = 2000
 
@@ -93,7 +95,6 @@ class Webhooks:
     def __init__(self, database: Database, workspace: str = DEFAULT_WORKSPACE) -> None:
         self._database = database
         self._workspace = workspace
-        self._deliveries = Deliveries(database, workspace)
 
     def create(
         self,
@@ -139,8 +140,14 @@ class Webhooks:
             check_registered_model_name(model_name)
         row = {field.name: getattr(webhook, field.name) for field in fields(Webhook)}
         row |= {"form": str(webhook.form), "topics": list(webhook.topics)}
+
+        def work(conn: Connection) -> None:
+            conn.execute(insert(_WEBHOOK).values(**row))
+            subscribe_within(conn, self._workspace, webhook.channel, webhook.topics, now=now)
+
+        arrange(self._database)
         try:
-            self._database.transact(lambda conn: conn.execute(insert(_WEBHOOK).values(**row)))
+            self._database.transact(work)
         except IntegrityError as error:
             raise AlreadyExists(
                 f"There is a webhook {name!r} already.",
@@ -148,8 +155,6 @@ class Webhooks:
                 kind="webhook",
                 key=name,
             ) from error
-        for topic in webhook.topics:
-            self._deliveries.subscribe(webhook.channel, topic, now=now)
         return webhook
 
     def get(self, name: str) -> Webhook:
@@ -190,10 +195,9 @@ class Webhooks:
             NotFound: there is none.
         """
         found = self.get(name)
-        for topic in found.topics:
-            self._deliveries.unsubscribe(found.channel, topic)
 
         def work(conn: Connection) -> None:
+            conn.execute(delete(_SUBSCRIPTION).where(_SUBSCRIPTION.c.channel == found.channel))
             conn.execute(delete(_DELIVERY).where(_DELIVERY.c.channel == found.channel))
             conn.execute(delete(_WEBHOOK).where(_WEBHOOK.c.webhook_id == found.webhook_id))
 

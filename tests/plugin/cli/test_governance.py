@@ -159,6 +159,25 @@ def test_webhooks_are_made_listed_tried_replayed_and_deleted(headgate: CommandLi
     assert headgate.error("webhooks", "delete", "deploy")["type"] == "NotFound"
 
 
+def test_a_store_that_is_away_for_a_while_does_not_end_the_sending(
+    headgate: CommandLine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headgate.store.errors import StoreUnavailable
+    from headgate.tasks.webhooks import deliver
+
+    passes = iter([StoreUnavailable("The store did not answer."), deliver.Delivered(told=1), KeyboardInterrupt()])
+
+    def next_pass(_: Store) -> deliver.Delivered:
+        came = next(passes)
+        if isinstance(came, BaseException):
+            raise came
+        return came
+
+    monkeypatch.setattr(deliver, "deliver_webhooks", next_pass)
+    assert "1 told" in headgate("webhooks", "deliver", "--watch", "--every", "1s").stderr
+    assert next(passes, None) is None
+
+
 def test_what_was_told_is_pruned(headgate: CommandLine, store: Store) -> None:
     store.promotions.promote(passing(store).verdict_id, actor="alice", now=1)
     store.promotions.promote(passing(store).verdict_id, actor="alice", now=2)

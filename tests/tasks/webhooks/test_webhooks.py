@@ -66,9 +66,8 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             kept.requests.append((dict(self.headers), body))
             self.send_response(next(kept.answers))
-            for name, value in kept.headers.items():
+            for name, value in {"Content-Length": "4", **kept.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "4")
             self.end_headers()
             self.wfile.write(b"said")
 
@@ -202,6 +201,50 @@ def test_a_receiver_that_is_gone_for_good_is_asked_once(
     receiver.answers = itertools.repeat(410)
     promote(store, candidate(store))
     assert deliver() == Delivered(dead=1)
+
+
+@pytest.mark.parametrize("header", [("Content-Encoding", "gzip"), ("Content-Length", "400")])
+def test_an_answer_that_can_not_be_read_is_a_failure_like_others(
+    store: Store, receiver: Receiver, clock: Clock, header: tuple[str, str]
+) -> None:
+    """A body that is not what its header says, and one that does not come."""
+    made = hook(store, receiver)
+    receiver.answers, receiver.headers = itertools.repeat(502), dict([header])
+    promote(store, candidate(store))
+    assert deliver_webhooks(store, clock=clock, environment=ENVIRONMENT, timeout=0.3) == Delivered(failed=1)
+    (waiting,) = store.deliveries.due(made.channel, now=2 * NOW)
+    assert (waiting.failures, waiting.error) == (1, "HTTP 502")
+
+
+@pytest.mark.parametrize("url", ["https://[oops", "https://example.org:port/hook", "https://" + "a" * 70 + ".example/"])
+def test_a_url_that_is_none_is_a_failure_and_the_next_webhook_is_sent_its_event(
+    store: Store, receiver: Receiver, clock: Clock, url: str
+) -> None:
+    bad = store.webhooks.create("a-bad-one", "env:BAD_URL", now=NOW)
+    hook(store, receiver)
+    promote(store, candidate(store))
+    environment = {**ENVIRONMENT, "BAD_URL": url}
+    assert deliver_webhooks(store, clock=clock, environment=environment) == Delivered(told=1, failed=1)
+    assert store.deliveries.due(bad.channel, now=2 * NOW)[0].failures == 1
+
+
+def test_a_webhook_that_breaks_the_sender_keeps_no_other_from_its_events(
+    store: Store, receiver: Receiver, deliver: Callable[[], Delivered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook(store, receiver, "a-bad-one", form=WebhookForm.SLACK)
+    hook(store, receiver)
+    promote(store, candidate(store))
+
+    def broken(form: WebhookForm, *about: Any) -> bytes:
+        if form is WebhookForm.SLACK:
+            raise KeyError(form)
+        return webhook_body(form, *about)
+
+    monkeypatch.setattr("headgate.tasks.webhooks.deliver.webhook_body", broken)
+    with pytest.raises(KeyError) as raised:
+        deliver()
+    assert "a-bad-one" in raised.value.__notes__[0]
+    assert len(receiver.requests) == 1
 
 
 def test_a_redirect_is_not_followed(store: Store, receiver: Receiver, deliver: Callable[[], Delivered]) -> None:
@@ -378,6 +421,29 @@ def test_what_can_not_be_a_webhook_is_refused(store: Store, name: str, url: str,
         store.webhooks.create(name, url, now=NOW, **options)
     assert "word" not in str(refused.value)
     assert "the secret itself" not in str(refused.value)
+
+
+def test_a_webhook_is_made_with_all_its_topics_or_not_at_all(
+    store: Store, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headgate.store import deliveries
+    from headgate.store.errors import StoreUnavailable
+
+    subscribed = deliveries._is_subscribed
+
+    def breaks_down(conn: Any, row: dict[str, Any]) -> bool:
+        if row["topic"] == "guard.set":
+            raise StoreUnavailable("The store is gone.")
+        return subscribed(conn, row)
+
+    monkeypatch.setattr(deliveries, "_is_subscribed", breaks_down)
+    with pytest.raises(StoreUnavailable):
+        hook(store, receiver, topics=["promotion", "guard.set"])
+    monkeypatch.undo()
+    assert store.webhooks.list() == ()
+    made = hook(store, receiver, topics=["promotion", "guard.set"])
+    promote(store, candidate(store))  # its gate becomes the guard
+    assert store.deliveries.pending(made.channel) == 2
 
 
 def test_names_of_webhooks_are_unique(store: Store, receiver: Receiver) -> None:

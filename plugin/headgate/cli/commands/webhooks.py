@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import threading
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from headgate.cli.documents import delivery_document, webhook_document
 from headgate.cli.options import Seconds, json_option, store_options
 from headgate.cli.output import print_document, print_note, print_table, print_text, utc
 from headgate.cli.store_access import open_store
+
+if TYPE_CHECKING:
+    from headgate.tasks.webhooks.deliver import Delivered
 
 TOPICS = ("promotion", "guard.set", "guard.removed", "stages.set", "stages.removed")
 
@@ -147,20 +151,21 @@ def delete(name: str, store_url: str | None, artifact_root: str | None, as_json:
 @json_option
 def deliver(watch: bool, every: float, store_url: str | None, artifact_root: str | None, as_json: bool) -> None:
     """Send what is due to every webhook. Any number of these may run at once, and beside a headgate server."""
-    from headgate.tasks.webhooks.deliver import Delivered, deliver_webhooks
+    from headgate.tasks.webhooks.deliver import deliver_webhooks, keep_delivering
 
-    done = Delivered()
     with open_store(store_url, artifact_root) as store:
-        while True:
-            this = deliver_webhooks(store)
-            done += this
-            if this.told or this.failed or this.dead:
-                print_note(f"{this.told} told, {this.failed} failed and tried again later, {this.dead} dead")
-            if not watch:
-                break
-            time.sleep(every)
+        if watch:
+            keep_delivering(store, threading.Event(), every=every, tell=_tell)
+        done = deliver_webhooks(store)
     if as_json:
         print_document({"told": done.told, "failed": done.failed, "dead": done.dead})
+    else:
+        _tell(done)
+
+
+def _tell(done: Delivered) -> None:
+    if done.told or done.failed or done.dead:
+        print_note(f"{done.told} told, {done.failed} failed and tried again later, {done.dead} dead")
 
 
 @webhooks.command()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from headgate.store.clock import now_ms
 from headgate.store.deliveries import Claim
+from headgate.store.errors import StoreUnavailable
 from headgate.tasks.webhooks.body import example_event, webhook_body
 from headgate.tasks.webhooks.send import TIMEOUT_SECONDS, Answer, send
 
@@ -89,13 +90,22 @@ def deliver_webhooks(
 
     Raises:
         StoreUnavailable: the store did not answer; a retry may help.
+        Exception: whatever else kept the events of a webhook from being sent, after those of all others were.
     """
     until = None if seconds is None else time.monotonic() + seconds
     done = Delivered()
+    faults: list[Exception] = []
     for webhook in store.webhooks.list():
         if webhook.active:
-            sender = _Sender(store, webhook, timeout, clock, environment)
-            done += sender.send_due(until)
+            try:
+                done += _Sender(store, webhook, timeout, clock, environment).send_due(until)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below: the fault of one is not the others'
+                error.add_note(f"While events were sent to the webhook {webhook.name!r}.")
+                faults.append(error)
+    if faults:
+        raise faults[0]
     return done
 
 
@@ -116,11 +126,20 @@ def deliver_after_promotion(store: Store) -> None:
         _log.warning("Of the webhooks due, %d failed and are tried again, %d are dead.", done.failed, done.dead)
 
 
-def keep_delivering(store: Store, stop: threading.Event, *, every: float) -> None:
-    """Send what is due, again and again, until ``stop`` is set. Whatever goes wrong is logged and tried again."""
+def keep_delivering(
+    store: Store, stop: threading.Event, *, every: float, tell: Callable[[Delivered], None] | None = None
+) -> None:
+    """Send what is due, again and again, until ``stop`` is set. Whatever goes wrong is logged and tried again.
+
+    Args:
+        every: seconds between passes.
+        tell: takes what came of each pass.
+    """
     while not stop.is_set():
         try:
-            deliver_webhooks(store)
+            done = deliver_webhooks(store)
+            if tell is not None:
+                tell(done)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody may mend it while we wait
             _log.warning("The webhooks could not be sent, trying again in %.0f s: %s", every, error)
         stop.wait(every)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from headgate.store.webhooks import ENV_PREFIX, Webhook
 from headgate.tasks.webhooks.signing import webhook_headers
@@ -62,6 +62,7 @@ def send(
         environment: holds the URL and the secret, where the webhook names variables; None takes the process's.
     """
     import requests
+    from urllib3.exceptions import HTTPError
 
     from headgate.tasks.webhooks.addresses import allows_private, checked_session
 
@@ -70,11 +71,11 @@ def send(
     if url.startswith(ENV_PREFIX):
         url = variables.get(url.removeprefix(ENV_PREFIX), "")
     secret = variables.get(webhook.secret_env, "") if webhook.secret_env else None
-    parts = urlsplit(url)
     if not url or secret == "":
         missing = webhook.url.removeprefix(ENV_PREFIX) if not url else webhook.secret_env
         return Answer(error=f"The variable {missing} is not set where the webhook is sent from.")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         return Answer(error="The URL is none that a request can be sent to.")
     if parts.scheme != "https" and not allows_private(parts.hostname, private_hosts):
         return Answer(error="The URL is not https, and the host is none that HEADGATE_WEBHOOK_PRIVATE_HOSTS names.")
@@ -87,8 +88,16 @@ def send(
             ) as response,
         ):
             return _answer(response)
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError, ValueError) as error:
         return Answer(error=_without_path(str(error), parts.path, parts.query))
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL; None when it has none, as one with a bracket that is not closed."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
 
 
 def _answer(response: requests.Response) -> Answer:
@@ -97,14 +106,23 @@ def _answer(response: requests.Response) -> Answer:
         return Answer(status)
     if 300 <= status < 400:
         return Answer(status, f"HTTP {status}: it redirects, and no redirect is followed.")
-    said = response.raw.read(_MOST_READ, decode_content=True).decode("utf-8", "replace")
-    line = " ".join(said.split())[:200]
+    line = " ".join(_said(response).split())[:200]
     return Answer(
         status,
         f"HTTP {status}" + (f": {line}" if line else ""),
         retry_after=_seconds(response.headers.get("Retry-After")),
         final=status == _GONE,
     )
+
+
+def _said(response: requests.Response) -> str:
+    """Return the beginning of an answer's text; nothing of one that stalls, or is not encoded as its header says."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        return str(response.raw.read(_MOST_READ, decode_content=True).decode("utf-8", "replace"))
+    except (HTTPError, OSError):
+        return ""
 
 
 def _seconds(said: str | None) -> float | None:
