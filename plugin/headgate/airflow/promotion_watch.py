@@ -1,7 +1,8 @@
 """What the watchers of one store share in a triggerer: the open store, the poll, and what is being told.
 
 Airflow drives a *stream* per store: it yields what is due, every trigger takes what it is about, and once Airflow has
-written the events that came of it, the stream is told to go on (*advance*), which confirms the delivery.
+written the events that came of it, the stream is told to go on (*advance*), which confirms the delivery. Where Airflow
+shares no streams, each trigger drives one of its own, and waits (*settle*) until its event is surely written.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
-
 from headgate.airflow.channel import event_channel, poll_seconds, task_of_owner
 from headgate.airflow.connection import open_store_of
 from headgate.airflow.promoted import promotion_to_tell
+from headgate.airflow.versions import shared_stream_producer
 
 if TYPE_CHECKING:
+    from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
+
     from headgate.airflow.channel import TaskKey
     from headgate.airflow.promoted import PromotedModel
     from headgate.store.deliveries import Delivery
     from headgate.store.store import Store
+else:
+    SharedStreamProducer = shared_stream_producer()
 
 T = TypeVar("T")
 

@@ -67,7 +67,7 @@ class PromotionTrigger(BaseEventTrigger):
                     yield TriggerEvent(model.as_extra())  # type: ignore[no-untyped-call]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch alone, without the shared stream, which Airflow falls back on when it can't share."""
+        """Watch alone, for an Airflow that shares no streams, or can't at present."""
         from headgate.airflow.promotion_watch import PromotionStream, watch_of
 
         stream = PromotionStream(watch_of(self.headgate_conn_id))

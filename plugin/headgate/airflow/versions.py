@@ -2,6 +2,7 @@
 
 * 3.3 gives each task a process group of its own and kills that; 3.2 leaves it in the worker's and kills the process.
 * 3.3 parks a task that asks somebody as awaiting input, 3.2 defers it. Both keep the question of its first try.
+* 3.3 lets the triggers of one store share a stream, and says when it has written their events; 3.2 runs each alone.
 * A process of Airflow is a task, a server (scheduler, API server, triggerer) or neither (``dag.test()``, a shell).
 """
 
@@ -38,6 +39,17 @@ def group_documentation(markdown: str) -> dict[str, Any]:
     from airflow.sdk import TaskGroup
 
     return {"doc_md": markdown} if "doc_md" in signature(TaskGroup).parameters else {}
+
+
+def shared_stream_producer() -> type[Any]:
+    """Return the base class of a stream that triggers share; where none is shared, any class will do."""
+    from importlib.util import find_spec
+
+    if find_spec("airflow.triggers.shared_stream") is None:
+        return object
+    from airflow.triggers.shared_stream import SharedStreamProducer
+
+    return SharedStreamProducer
 
 
 def in_task() -> bool:

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from airflow.triggers.shared_stream import SharedStreamManager
 
 from headgate.airflow import promotion_watch
 from headgate.airflow.promoted import PromotedModel, from_extra
@@ -56,6 +55,8 @@ class Triggerer:
     """
 
     def __init__(self, persists: bool = True) -> None:
+        from airflow.triggers.shared_stream import SharedStreamManager
+
         self.told: list[PromotedModel] = []
         self.persists = persists
         self._manager = SharedStreamManager()
@@ -313,6 +314,7 @@ def test_other_channels_are_left_alone(store: Store, monkeypatch: pytest.MonkeyP
     run(work)
 
 
+@pytest.mark.oldest_airflow
 def test_without_a_shared_stream_a_watcher_works_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion_watch, "SETTLE_SECONDS", 0.05)
     trigger = PromotionTrigger(model_name=MODEL, target="@champion")
