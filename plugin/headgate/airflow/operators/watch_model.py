@@ -12,6 +12,7 @@ from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.operators.base import StoreTask
 from headgate.airflow.places import beside_dag
 from headgate.airflow.rejection import Rejection
+from headgate.store.errors import InvalidInput
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,7 +38,8 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
         watch: the path of a watch file, which starts at the folder of the DAG's file; a mapping; or a Watch.
         model_name: the registered model.
         target: ``@alias`` or ``stage:Name``.
-        promotion: the id of a promotion, or the output of a ``PromoteModelOperator``; None takes the last one.
+        promotion: the id of a promotion, or the output of a ``PromoteModelOperator``, which has to have promoted; None
+            takes the last one, whoever made it.
         rolls_back: roll back what breaks the watch; otherwise it is only recorded.
         on_reject, on_reject_tasks, on_pass_tasks: how the task ends when the watch was broken, as ``GateOperator``
             takes them. A window that ended with too few measurements always fails it.
@@ -73,6 +75,8 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
         self.model_name = model_name
         self.target = target
         self.promotion = promotion
+        # When the task runs, the output of a task that was skipped is None, too.
+        self._watches_last = promotion is None
         self.rolls_back = rolls_back
         self.headgate_conn_id = headgate_conn_id
         self.on_reject_tasks = on_reject_tasks
@@ -122,8 +126,16 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
         return watch_from_definition(said) if isinstance(said, Mapping) else said
 
     def _promotion_id(self) -> str | None:
+        if self._watches_last:
+            return None
         said = self.promotion.get("promotion_id") if isinstance(self.promotion, Mapping) else self.promotion
-        return None if not said or said == "None" else str(said)
+        if not said or said == "None":
+            raise InvalidInput(
+                f"Task {self.task_id!r} has no promotion to look after: {self.promotion!r:.200}.",
+                remedy="Let it follow a task that promoted: one that was skipped or rejected has promoted nothing. Leave "
+                "promotion out to look after the last one, whoever made it.",
+            )
+        return str(said)
 
 
 def watch_reference(found: Watched) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from headgate.airflow import WatchModelOperator
+from headgate.airflow import PromoteModelOperator, WatchModelOperator
 from headgate.store.entities import Metric
 from headgate.store.store import Store
 from headgate.tasks import promote_if_passing
@@ -66,3 +66,41 @@ def test_a_sound_model_stays(store: Store, run_dag: RunDag) -> None:
     assert ran.states == {"watch": "success"}
     assert ran.xcom("watch")["outcome"] == "pass"
     assert store.promotions.holder(model, "@champion").version == 2  # type: ignore[union-attr]
+
+
+def promotes_and_watches(model: str, candidate: str, on_reject: str) -> DAG:
+    """A DAG that promotes by a gate, and looks after what it promoted."""
+    with DAG(new_name("watches"), schedule=None) as dag:
+        promote = PromoteModelOperator(
+            task_id="promote", gate=GATE, model_name=model, candidate=candidate, on_reject=on_reject
+        )
+        WatchModelOperator(
+            task_id="watch",
+            watch=WATCH,
+            model_name=model,
+            promotion=promote.output,
+            poke_interval=0.2,
+            mode="poke",
+            trigger_rule="all_done",
+        )
+    return dag
+
+
+@pytest.mark.parametrize("on_reject", ["succeed", "skip", "fail"])
+def test_without_a_promotion_of_its_own_it_looks_after_nobody_elses(
+    store: Store, run_dag: RunDag, on_reject: str
+) -> None:
+    model = new_name()
+    promoted(store, model, 0.6, 0.7)
+    log(store, model, 0.9)
+    ran = run_dag(promotes_and_watches(model, measured(store, 0.1), on_reject))
+    assert ran.states["watch"] == "failed"
+    assert store.promotions.holder(model, "@champion").version == 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("said", ["None", "", "{{ none }}"])
+def test_a_template_that_gives_no_promotion_is_refused(store: Store, run_dag: RunDag, said: str) -> None:
+    model = new_name()
+    promoted(store, model, 0.6)
+    log(store, model, 0.01)
+    assert run_dag(watches(model, promotion=said)).states == {"watch": "failed"}
