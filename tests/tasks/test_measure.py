@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, recall_score, roc_auc_score
 
 from headgate.store import open_store
 from headgate.store.entities import Outcome, RunContext
-from headgate.store.errors import InvalidInput, InvalidModel, NothingMeasured
+from headgate.store.errors import CorruptArtifact, InvalidInput, InvalidModel, NothingMeasured
 from headgate.store.settings import Settings
 from headgate.store.store import Store
 from headgate.tasks import (
@@ -143,6 +143,21 @@ def test_the_champion_is_measured_once_per_data_and_evaluator(store: Store, data
     for other, table in others:
         measured = measure_model(other, table, dataset="holdout", model=model, store=store, reuse=True)
         assert measured.run.run_id != once.run.run_id
+
+
+def test_a_model_whose_files_were_changed_since_is_not_measured(
+    store: Store, data: pandas.DataFrame, model: str
+) -> None:
+    inputs = data[["radius", "texture"]]
+    other = logged(LogisticRegression().fit(inputs, 1 - data["malignant"]), inputs)
+    places = (store.artifacts(store.logged_models.get(each).artifact_location) for each in (model, other))
+    mine, theirs = (place.local_path("") for place in places)
+    assert mine is not None
+    assert theirs is not None
+    (mine / "model.pkl").write_bytes((theirs / "model.pkl").read_bytes())
+    with pytest.raises(CorruptArtifact, match="not those that were stored"):
+        measure_model(Evaluator("classification", "malignant"), data, dataset="holdout", model=model, store=store)
+    assert store.logged_models.metrics(model) == ()
 
 
 def test_the_same_attempt_again_returns_what_it_measured(store: Store, data: pandas.DataFrame, model: str) -> None:

@@ -85,6 +85,7 @@ def measure_model(
         clock: gives epoch ms.
 
     Raises:
+        CorruptArtifact: the model's files are not those that were logged.
         InvalidInput: the evaluator or the data can't be used.
         InvalidModel: the model is not READY, can't be loaded here, or can't predict the data.
         InvalidSettings: the extra ``evaluate`` is not installed.
@@ -222,10 +223,13 @@ def _measure(
 
 def _loaded(store: Store, model_id: str, folder: Path) -> LoadedModel:
     from headgate.tasks.model_format.load import load_model
+    from headgate.tasks.tracking.model_files import verified_folder
+    from headgate.tasks.tracking.uris import ModelPlace
 
-    artifacts = store.artifacts(store.logged_models.get(model_id).artifact_location)
-    local = artifacts.local_path("")
-    return load_model(local if local is not None and local.exists() else artifacts.get("", folder / "model"))
+    model = store.logged_models.get(model_id)
+    place = ModelPlace(model.artifact_location, model)
+    here = store.artifacts(place.uri).local_path("") is not None
+    return load_model(verified_folder(store, place, None if here else folder / "model"))
 
 
 def _all_figures(evaluator: Evaluator, asked: Asked) -> Iterator[tuple[str, float]]:

@@ -12,9 +12,10 @@ from headgate.store.entities import LoggedModelStatus, ModelInput, ModelOutput
 from headgate.store.errors import HeadgateError, InvalidModel
 from headgate.tasks.tracking.active_model import experiment_of_models
 from headgate.tasks.tracking.active_runs import active_run
+from headgate.tasks.tracking.model_files import verified_folder
 from headgate.tasks.tracking.session import current_store
 from headgate.tasks.tracking.source import source_tags
-from headgate.tasks.tracking.uris import ModelPlace, find_model, model_id_of
+from headgate.tasks.tracking.uris import find_model, model_id_of
 
 if TYPE_CHECKING:
     from headgate.store.entities import LoggedModel
@@ -137,7 +138,7 @@ def load_model(model: str, *, dst_path: str | Path | None = None) -> LoadedModel
     place = find_model(store, model)
     if place.model is not None:
         _refuse_unloadable(place.model)
-    loaded = load_from_folder(_local_files(store, place, None if dst_path is None else Path(dst_path)))
+    loaded = load_from_folder(verified_folder(store, place, None if dst_path is None else Path(dst_path)))
     _record_use(store, place.model)
     return loaded
 
@@ -223,29 +224,6 @@ def _refuse_unloadable(model: LoggedModel) -> None:
             remedy="Wait until it is READY, or log it again.",
             model_id=model.model_id,
         )
-
-
-def _local_files(store: Store, place: ModelPlace, destination: Path | None) -> Path:
-    """Return the model's folder on this machine, verified when its digest is known."""
-    from headgate.store.artifacts import folder_digest
-    from headgate.store.artifacts.digest import verify_sha256
-
-    artifacts = store.artifacts(place.uri)
-    folder = artifacts.local_path("") if destination is None else None
-    if folder is None:
-        folder = artifacts.get("", destination or _scratch_folder())
-    if place.model is not None and place.model.artifact_digest is not None and folder.is_dir():
-        verify_sha256(folder_digest(folder), place.model.artifact_digest, place.uri)
-    return folder
-
-
-def _scratch_folder() -> Path:
-    import atexit
-    import shutil
-
-    folder = tempfile.mkdtemp(prefix="headgate-model-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
 
 
 def _record_use(store: Store, model: LoggedModel | None) -> None:
