@@ -160,6 +160,42 @@ def test_a_model_whose_files_were_changed_since_is_not_measured(
     assert store.logged_models.metrics(model) == ()
 
 
+@pytest.mark.parametrize("columns", [{"prediction": "mine"}, {"prediction": "mine", "score": "odds"}])
+def test_a_champion_is_never_measured_by_the_candidates_predictions(
+    store: Store, data: pandas.DataFrame, columns: dict[str, str]
+) -> None:
+    gate = Gate("better", AllOf([Improvement("accuracy", by=0)]), when_no_champion="pass")
+    with tracking.start_run():
+        old, new = (str(tracking.create_external_model(name).model_id) for name in ("old", "new"))
+    truth = data["malignant"]
+    table = data.assign(mine=0, odds=0.0, theirs=truth)
+    store.registry.create_model(NAME, now=0)
+    store.registry.set_alias(NAME, "champion", store.registry.create_version(NAME, model_id=old, now=0).version)
+    evaluator = Evaluator("classification", "malignant", **columns)
+    candidate = measure_model(evaluator, table, dataset="holdout", model=new, store=store)
+
+    def champion(asked: Gate | None = gate) -> Any:
+        return measure_champion(
+            evaluator,
+            table,
+            dataset="holdout",
+            candidate=candidate,
+            model_name=NAME,
+            target=TARGET,
+            store=store,
+            gate=asked,
+        )
+
+    for asked in (gate, None):
+        with pytest.raises(InvalidInput, match=f"The column '.*' holds what {new} predicts: {old}"):
+            champion(asked)
+    assert store.logged_models.metrics(old) == ()
+    theirs = Evaluator("classification", "malignant", prediction="theirs")
+    measure_model(theirs, table, dataset="holdout", model=old, store=store)
+    assert champion() is None
+    assert decide_promotion(store, gate, NAME, TARGET, new).outcome is Outcome.REJECT
+
+
 def test_the_same_attempt_again_returns_what_it_measured(store: Store, data: pandas.DataFrame, model: str) -> None:
     evaluator = Evaluator("classification", "malignant", latency_calls=0)
     context = RunContext("airflow", "dag", "run-1", "measure", attempt=1)

@@ -21,7 +21,7 @@ from headgate.tasks.evaluators.evaluator import EVALUATOR_VERSION, Evaluator
 from headgate.tasks.expectations.table import read_table
 from headgate.tasks.gate_evidence import model_size
 from headgate.tasks.in_process_run import in_process_run
-from headgate.tasks.promote import champion_of, ready_model_id
+from headgate.tasks.promote import champion_of, champion_to_evaluate, ready_model_id
 from headgate.tasks.run_result import earlier_result, result_of
 from headgate.tasks.slices import slice_key
 from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
@@ -155,9 +155,11 @@ def measure_champion(
 
     Returns:
         What was measured on the champion, now or before; None when there is no champion, it is the candidate, or it was
-        registered without a LoggedModel.
+        registered without a LoggedModel; and, where the evaluator reads predictions, when the gate lacks none of the
+        champion's figures.
 
     Raises:
+        InvalidInput: the evaluator reads predictions from the data: they are the candidate's.
         HeadgateError: what :func:`measure_model` raises.
     """
     if gate is not None and not gate.compares:
@@ -165,12 +167,20 @@ def measure_champion(
     champion = champion_of(store, model_name, target)
     if champion is None or champion == candidate.model_id:
         return None
+    said = Evaluator.of(evaluator)
+    if (column := said.prediction or said.score) is not None:
+        lacking = gate is None or champion_to_evaluate(
+            store, gate, model_name, target, candidate.model_id, evaluation_run_ids=[candidate.run.run_id]
+        )
+        if lacking:
+            raise _predictions_of_the_candidate(column, champion, candidate, f"{target} of {model_name!r}")
+        return None
     context, name = options.get("context"), options.get("run_name")
     if context is not None and context.task is not None:
         options["context"] = replace(context, task=f"{context.task}{CHAMPION_SUFFIX}")
     if name is not None:
         options["run_name"] = f"{name}{CHAMPION_SUFFIX}"
-    return measure_model(evaluator, data, model=champion, store=store, **{**options, "reuse": True})
+    return measure_model(said, data, model=champion, store=store, **{**options, "reuse": True})
 
 
 def measured_before(store: Store, evaluator: Evaluator, model_id: str, dataset_digest: str) -> Evaluation | None:
@@ -182,6 +192,17 @@ def measured_before(store: Store, evaluator: Evaluator, model_id: str, dataset_d
         if run.tags.get(EVALUATOR_KEY_TAG) == evaluator.key and run.info.status is RunStatus.FINISHED:
             return _evaluation(store, run, model_id)
     return None
+
+
+def _predictions_of_the_candidate(column: str, champion: str, candidate: Evaluation, target: str) -> InvalidInput:
+    return InvalidInput(
+        f"The column {column!r} holds what {candidate.model_id} predicts: {champion}, which holds {target}, can't be "
+        "measured by it.",
+        remedy=f"Put the champion's predictions into a column of the same data, and measure {champion} with an evaluator "
+        "that names it (measure_model); or name neither prediction nor score, so that both models are asked.",
+        model_id=champion,
+        column=column,
+    )
 
 
 def _measure(
