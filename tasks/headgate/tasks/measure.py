@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from headgate.tasks.model_format.load import LoadedModel
 
 EVALUATOR_TAG = "headgate.evaluator"
-"""The tag of a run of a built-in evaluator: its kind and the version of its code, such as ``classification/1``."""
+"""The tag of a run of a built-in evaluator: its kind and the version of its code, such as ``classification/2``."""
 EVALUATOR_KEY_TAG = "headgate.evaluator_key"
 """What its figures are known by: see :attr:`headgate.tasks.evaluators.evaluator.Evaluator.key`."""
 

@@ -10,8 +10,8 @@ from typing import Any
 from headgate.store.canonical import digest_of
 from headgate.store.errors import InvalidInput
 
-EVALUATOR_VERSION = 1
-"""Counts up when the same model on the same data would get other figures."""
+EVALUATOR_VERSION = 2
+"""Counts up when the same model on the same data would get other figures, or other rows."""
 
 
 class EvaluatorKind(StrEnum):

@@ -56,7 +56,14 @@ def figures(evaluator: Evaluator, predicted: Predicted) -> dict[str, float]:
 def row_figures(evaluator: Evaluator, predicted: Predicted) -> dict[str, Any]:
     """Return each row's own figures, by which two models can be compared row by row; arrays."""
     if evaluator.kind is EvaluatorKind.CLASSIFICATION:
-        return {"correct": (predicted.target == predicted.prediction).astype(float)}
+        correct = {"correct": (predicted.target == predicted.prediction).astype(float)}
+        if predicted.positive is None:
+            return correct
+        positive = {
+            "positive": (predicted.target == predicted.positive).astype(float),
+            "called_positive": (predicted.prediction == predicted.positive).astype(float),
+        }
+        return correct | positive
     if evaluator.kind is EvaluatorKind.RANKING:
         return {}
     error = abs(predicted.target - predicted.prediction)

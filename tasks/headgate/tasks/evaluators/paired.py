@@ -48,6 +48,8 @@ def _problem(about: PairedFound, mine: Any, theirs: Any) -> str | None:
             return f"the evaluation of the {whose} kept no rows: measure it with rows"
     if len(mine) != len(theirs) or not (mine["target"].to_numpy() == theirs["target"].to_numpy()).all():
         return "the rows of the two evaluations are not the same"
+    if not _positives(mine).equals(_positives(theirs)):
+        return "the two evaluations are about different positive labels"
     if about.test == "mcnemar" and "correct" not in mine:
         return "mcnemar compares what is right and wrong: it needs a classification"
     if about.test == "wilcoxon" and _ERRORS.get(about.metric) not in mine:
@@ -86,9 +88,14 @@ def _bootstrap(about: PairedFound, mine: Any, theirs: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def _positives(rows: Any) -> Any:
+    return rows["positive"] if "positive" in rows else library("pandas").Series(dtype=float)
+
+
 def _known(rows: Any) -> set[str]:
-    binary = {"precision", "recall", "f1"} if "correct" in rows else set()
-    return {name for name, column in _MEANS.items() if column in rows} | ({"rmse"} & set(_ERRORS)) | binary
+    binary = {"precision", "recall", "f1"} if "positive" in rows else set()
+    roots = {"rmse"} if "squared_error" in rows else set()
+    return {name for name, column in _MEANS.items() if column in rows} | roots | binary
 
 
 def _metric(name: str, rows: Any) -> Any:
@@ -99,8 +106,8 @@ def _metric(name: str, rows: Any) -> Any:
     if name == "rmse" and "squared_error" in rows:
         squares = rows["squared_error"].to_numpy()
         return lambda drawn: math.sqrt(squares[drawn].mean())
-    if name in ("precision", "recall", "f1") and "correct" in rows and set(rows["target"].unique()) <= {0, 1}:
-        truth, said = rows["target"].to_numpy() == 1, rows["prediction"].to_numpy() == 1
+    if name in ("precision", "recall", "f1") and "positive" in rows:
+        truth, said = rows["positive"].to_numpy() > 0.5, rows["called_positive"].to_numpy() > 0.5
         return lambda drawn: _of_two(name, truth[drawn], said[drawn])
     return None
 
