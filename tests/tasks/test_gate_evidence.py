@@ -72,6 +72,13 @@ def test_slices_are_read_by_their_prefix_and_by_nothing_like_it(store: Store) ->
     assert (check.outcome, check.metric) == ("pass", "recall/site:a")
 
 
+def test_a_slice_whose_figure_is_not_defined_is_not_passed_over(store: Store) -> None:
+    figures = {"recall/site:a": 0.95, "rows/site:a": 40.0, "rows/site:b": 20.0}
+    candidate = model(store, figures, dataset("holdout", digest="d1"))
+    (check,) = decided(store, candidate, Threshold("recall", at_least=0.9, slices="site")).checks
+    assert (check.outcome, check.metric) == ("error", "recall/site:b")
+
+
 def test_only_validations_of_the_candidates_own_data_count(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "scans.csv"
     file.write_text("age,site\n40,a\n41,b\n")

@@ -198,8 +198,8 @@ def _predictions_of_the_candidate(column: str, champion: str, candidate: Evaluat
     return InvalidInput(
         f"The column {column!r} holds what {candidate.model_id} predicts: {champion}, which holds {target}, can't be "
         "measured by it.",
-        remedy=f"Put the champion's predictions into a column of the same data, and measure {champion} with an evaluator "
-        "that names it (measure_model); or name neither prediction nor score, so that both models are asked.",
+        remedy=f"Put the champion's predictions into a column of the same data, and measure {champion} with an "
+        "evaluator that names it (measure_model); or name neither prediction nor score: both models are then asked.",
         model_id=champion,
         column=column,
     )

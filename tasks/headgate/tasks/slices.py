@@ -6,6 +6,7 @@ import re
 
 _ALLOWED = re.compile(r"[^\w.\- ]")
 _LONGEST = 250
+_LONGEST_VALUE = 150
 
 
 def slice_prefix(metric: str, column: str) -> str:
@@ -15,7 +16,7 @@ def slice_prefix(metric: str, column: str) -> str:
 
 def slice_key(metric: str, column: str, value: object) -> str:
     """Return the key of a metric in one slice. Characters that no metric's key may have become underscores."""
-    return f"{slice_prefix(metric, column)}{_written(value)}"[:_LONGEST]
+    return f"{slice_prefix(metric, column)}{_written(value)[:_LONGEST_VALUE]}"[:_LONGEST]
 
 
 def _written(value: object) -> str:

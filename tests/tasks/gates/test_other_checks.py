@@ -91,6 +91,22 @@ def test_the_oldest_evidence_that_the_gate_reads_must_be_fresh() -> None:
     assert judge(gate, candidate(fresh)).checks[2].outcome is Outcome.ERROR
 
 
+def test_what_no_check_chooses_makes_the_evidence_no_fresher() -> None:
+    gate = gate_of(Threshold("recall", at_least=0, dataset="holdout"), Freshness("evidence", max_age="7d"))
+    old = point("recall", 1.0, timestamp=NOW - 60 * DAY)
+    elsewhere = point("recall", 1.0, dataset_name="train", dataset_digest="beef5678")
+    (_, check) = judge(gate, candidate(old, elsewhere)).checks
+    assert (check.outcome, check.measured_at) == (Outcome.REJECT, NOW - 60 * DAY)
+    sliced = gate_of(
+        Threshold("recall", at_least=0, slices="site", dataset="holdout"), Freshness("evidence", max_age="7d")
+    )
+    points = [
+        replace(each, key=f"recall/site:{name}") for each, name in ((old, "a"), (elsewhere, "a"), (elsewhere, "b"))
+    ]
+    assert judge(sliced, candidate(*points)).checks[1].outcome is Outcome.REJECT
+    assert judge(sliced, candidate(*points[1:])).checks[1].outcome is Outcome.ERROR
+
+
 def columns(*changes: dict[str, Any]) -> ModelSignature:
     return replace(SIGNATURE, inputs=tuple(changes))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.store.entities import Outcome
-from headgate.tasks.gates.model import Improvement, Threshold
+from headgate.tasks.gates.model import Gate, Improvement, Threshold
 from headgate.tasks.slices import slice_key
 from tests.tasks.gates.cases import candidate, champion, gate_of, judge, point
 
@@ -65,6 +65,33 @@ def test_a_slice_that_only_one_was_measured_in_is_an_error(mine: dict, theirs: d
     assert judge(NOT_WORSE, candidate(*sliced(**mine)), champion(*sliced(**theirs))).outcome is Outcome.ERROR
 
 
+@pytest.mark.parametrize("gate", [WORST, NOT_WORSE])
+def test_a_slice_that_has_rows_and_no_figure_is_an_error(gate: Gate) -> None:
+    rows = [point(f"rows/site:{name}", count) for name, count in (("north", 80.0), ("south", 20.0), ("none", 0.0))]
+    mine, theirs = candidate(*sliced(north=0.95), *rows), champion(*sliced(north=0.9), *rows)
+    (check,) = judge(gate, mine, theirs).checks
+    assert (check.outcome, check.metric) == (Outcome.ERROR, "recall/site:south")
+    assert check.message == "The candidate has no recall/site:south, a slice of 20 rows."
+    whole = candidate(*sliced(north=0.95, south=0.95), *rows)
+    assert judge(WORST, whole).outcome is Outcome.PASS
+
+
+def test_a_slice_that_only_the_champion_has_rows_of_is_an_error() -> None:
+    theirs = champion(*sliced(north=0.9), point("rows/site:south", 20.0))
+    (check,) = judge(NOT_WORSE, candidate(*sliced(north=0.95)), theirs).checks
+    assert (check.outcome, check.metric) == (Outcome.ERROR, "recall/site:south")
+
+
+def test_slices_of_other_data_are_none_of_the_checks_business() -> None:
+    train = {"dataset_name": "train", "dataset_digest": "beef5678"}
+    others = [point("recall/site:zz", 0.1, **train), point("rows/site:yy", 9.0, **train)]
+    on_holdout = gate_of(Threshold("recall", at_least=0.9, slices="site", dataset="holdout"))
+    assert judge(on_holdout, candidate(*sliced(north=0.95), *others)).outcome is Outcome.PASS
+    assert judge(WORST, candidate(*sliced(north=0.95), *others)).outcome is Outcome.ERROR  # which data, is not said
+    older = champion(*sliced(north=0.9), point("recall/site:closed", 0.9, dataset_digest="beef5678"))
+    assert judge(NOT_WORSE, candidate(*sliced(north=0.95)), older).outcome is Outcome.PASS
+
+
 @given(st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1), min_size=1))
 def test_every_slice_meets_the_bound_when_the_check_passes_and_one_fails_when_it_does_not(values: dict) -> None:
     (check,) = judge(WORST, candidate(*sliced(**values))).checks
@@ -73,5 +100,5 @@ def test_every_slice_meets_the_bound_when_the_check_passes_and_one_fails_when_it
 
 
 def test_the_gate_reads_its_slices_by_prefix_and_not_by_name() -> None:
-    assert (WORST.metrics, WORST.metric_prefixes) == ((), ("recall/site:",))
+    assert (WORST.metrics, WORST.metric_prefixes) == ((), ("recall/site:", "rows/site:"))
     assert slice_key("recall", "site", "St. John's/1") == "recall/site:St. John_s_1"

@@ -180,17 +180,31 @@ def chosen_measurement(
     return _fresh(_usable(key, _newest(wanted), "candidate"), now, max_age_ms)
 
 
-def slice_digest(check: MetricCheck, measured: Measurements, keys: Iterable[str]) -> str | None:
-    """Return the digest of the one dataset that all slices were measured on; None where that is not one."""
-    digests = {
-        m.dataset_digest
-        for key in keys
-        for m in measured.of(key)
-        if m.dataset_digest
-        and check.dataset in (None, m.dataset_name)
-        and check.dataset_digest in (None, m.dataset_digest)
+def slices_of(check: MetricCheck, measured: Measurements) -> tuple[str | None, list[str]]:
+    """Return the digest of the one dataset that the slices of a check were measured on, and their keys.
+
+    Slices of other data are left out; what was measured without a digest is not, and no evidence. The digest is None
+    where the data that the check names are not one dataset.
+    """
+    found = {key: [m for m in measured.of(key) if m.dataset_digest] for key in measured.keys(prefix_of(check))}
+    wanted = {
+        key: {
+            m.dataset_digest
+            for m in points
+            if check.dataset in (None, m.dataset_name) and check.dataset_digest in (None, m.dataset_digest)
+        }
+        for key, points in found.items()
     }
-    return digests.pop() if len(digests) == 1 else None
+    digests: set[str | None] = set().union(*wanted.values())
+    if len(digests) != 1:
+        return None, list(found)
+    return digests.pop(), [key for key, points in found.items() if wanted[key] or not points]
+
+
+def slices_on(digest: str, measured: Measurements, prefix: str) -> list[Metric]:
+    """Return a measurement on a dataset for each key with a prefix, sorted by key; the newest."""
+    on_data = ([m for m in measured.of(key) if m.dataset_digest == digest] for key in measured.keys(prefix))
+    return [_newest(points)[0] for points in on_data if points]
 
 
 def champion_measurement(key: str, champion: Evidence, measured: Measurements, candidate_metric: Metric) -> Finding:

@@ -11,7 +11,8 @@ from headgate.tasks.gates.evidence import (
     PairedFound,
     candidate_measurement,
     champion_measurement,
-    slice_digest,
+    slices_of,
+    slices_on,
     usable_number,
 )
 from headgate.tasks.gates.metric_checks import (
@@ -21,6 +22,7 @@ from headgate.tasks.gates.metric_checks import (
     Threshold,
     max_age_of,
     prefix_of,
+    rows_prefix_of,
 )
 from headgate.tasks.gates.values import EXACT, exactly
 
@@ -125,23 +127,17 @@ def _paired(check: Improvement, case: Case, mine: Metric, theirs: Metric) -> Pai
 
 def _worst(check: MetricCheck, case: Case) -> Answer:
     """Judge every slice, and answer with the worst: errors first, then the one furthest from what is demanded."""
-    prefix = prefix_of(check)
-    keys = case.mine.keys(prefix)
+    digest, keys = slices_of(check, case.mine)
     if not keys:
         return _shown(error(f"the candidate has no {check.metric} in slices of {check.slices}"), check, check.metric)
-    if slice_digest(check, case.mine, keys) is None:
+    if digest is None:
         return _shown(
             error(f"the slices of {check.metric} by {check.slices} were not measured on one dataset"),
             check,
             check.metric,
         )
-    if (
-        isinstance(check, Improvement)
-        and case.theirs is not None
-        and (lost := set(case.theirs.keys(prefix)) - set(keys))
-    ):
-        first = next(iter(sorted(lost)))
-        return _shown(error(f"the champion was measured in {first}, and the candidate was not"), check, first)
+    if (lost := _lost(check, case, digest, keys)) is not None:
+        return lost
     judged = [
         _bounded(check, case, key) if isinstance(check, Threshold) else _improved(check, case, key) for key in keys
     ]
@@ -151,6 +147,23 @@ def _worst(check: MetricCheck, case: Case) -> Answer:
     of = f"It is the worst of {len(judged)} slices"
     worst.message = f"{worst.message} {of}, of which {failed} {'fails' if failed == 1 else 'fail'}."
     return worst
+
+
+def _lost(check: MetricCheck, case: Case, digest: str, keys: list[str]) -> Answer | None:
+    """Return an error for a slice of the data that the candidate has no figure of; None when it has one of each."""
+    prefix, rows_prefix = prefix_of(check), rows_prefix_of(check)
+    compared = case.theirs if isinstance(check, Improvement) else None
+    for measured in (case.mine,) if compared is None else (case.mine, compared):
+        for rows in slices_on(digest, measured, rows_prefix):
+            key = prefix + rows.key.removeprefix(rows_prefix)
+            if key not in keys and rows.value != 0:
+                return _shown(error(f"the candidate has no {key}, a slice of {rows.value:g} rows"), check, key)
+    if compared is not None:
+        for theirs in slices_on(digest, compared, prefix):
+            if theirs.key not in keys:
+                said = f"the champion was measured in {theirs.key}, and the candidate was not"
+                return _shown(error(said), check, theirs.key)
+    return None
 
 
 _ORDER = (Outcome.ERROR, Outcome.REJECT, Outcome.HOLD, Outcome.PASS)

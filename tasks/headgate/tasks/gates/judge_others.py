@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from headgate.store.entities import Approval as ApprovalWord
 from headgate.store.entities import ApprovalDecision, Outcome
 from headgate.tasks.gates.case import Answer, Case, error, problem_of, without_champion
-from headgate.tasks.gates.evidence import ValidationFound, chosen_measurement, usable_number
+from headgate.tasks.gates.evidence import (
+    Finding,
+    ValidationFound,
+    candidate_measurement,
+    chosen_measurement,
+    slices_of,
+    usable_number,
+)
 from headgate.tasks.gates.judge_metrics import shown_number
+from headgate.tasks.gates.model import Demand, MetricCheck, leaves
 from headgate.tasks.gates.model_checks import Budget, Fresh, Freshness, Signature
 from headgate.tasks.gates.outside_checks import SEVERITIES, Approval, Expectations, Function
 from headgate.tasks.gates.signatures import incompatibilities
@@ -61,14 +71,24 @@ def judge_freshness(check: Freshness, case: Case) -> Answer:
 
 
 def _oldest_evidence(case: Case) -> tuple[int | None, str | None]:
-    wanted = [*case.gate.metrics, *(key for prefix in case.gate.metric_prefixes for key in case.mine.keys(prefix))]
-    newest = []
-    for key in wanted:
-        points = [metric.timestamp for metric in case.mine.of(key) if metric.dataset_digest]
-        if not points:
-            return None, f"the candidate has no metric {key} on data with a digest"
-        newest.append(max(points))
-    return (min(newest), None) if newest else (None, "the gate reads no measurement")
+    """Return when the oldest of the measurements was made that the gate's checks choose; or why there is none."""
+    chosen = []
+    for check in leaves(case.gate.checks):
+        for finding in _chosen(check, case):
+            metric = finding.metric
+            if metric is None or not metric.dataset_digest:
+                return None, problem_of(finding)
+            chosen.append(metric.timestamp)
+    return (min(chosen), None) if chosen else (None, "the gate reads no measurement")
+
+
+def _chosen(check: Demand, case: Case) -> Iterator[Finding]:
+    if isinstance(check, MetricCheck):
+        keys = [check.metric] if check.slices is None else slices_of(check, case.mine)[1] or [check.metric]
+        for key in keys:
+            yield candidate_measurement(check, case.mine, case.now, None, key)
+    elif isinstance(check, Budget) and check.metric is not None:
+        yield chosen_measurement(check.metric, case.mine, case.now, None)
 
 
 def judge_signature(check: Signature, case: Case) -> Answer:

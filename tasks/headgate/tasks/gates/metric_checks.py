@@ -271,6 +271,11 @@ def prefix_of(check: MetricCheck) -> str:
     return slice_prefix(check.metric, str(check.slices))
 
 
+def rows_prefix_of(check: MetricCheck) -> str:
+    """Return what the keys start with that say how many rows each of a check's slices has."""
+    return slice_prefix("rows", str(check.slices))
+
+
 def _settle_metric_check(check: MetricCheck) -> None:
     settle_demand(check)
     put(check, "metric", text_value(check.metric, "metric"))

@@ -24,7 +24,7 @@ from headgate.tasks.gates.metric_checks import Improvement as Improvement
 from headgate.tasks.gates.metric_checks import MetricCheck as MetricCheck
 from headgate.tasks.gates.metric_checks import PairedTest as PairedTest
 from headgate.tasks.gates.metric_checks import Threshold as Threshold
-from headgate.tasks.gates.metric_checks import prefix_of
+from headgate.tasks.gates.metric_checks import prefix_of, rows_prefix_of
 from headgate.tasks.gates.model_checks import Budget as Budget
 from headgate.tasks.gates.model_checks import Freshness as Freshness
 from headgate.tasks.gates.model_checks import Signature as Signature
@@ -160,9 +160,9 @@ class Gate:
 
     @property
     def metric_prefixes(self) -> tuple[str, ...]:
-        """What the keys of the slices that the gate reads start with, sorted."""
+        """What the keys of the slices that the gate reads start with, sorted; and those of how many rows they have."""
         sliced = (check for check in leaves(self.checks) if isinstance(check, MetricCheck) and check.slices is not None)
-        return tuple(sorted({prefix_of(check) for check in sliced}))
+        return tuple(sorted({prefix for check in sliced for prefix in (prefix_of(check), rows_prefix_of(check))}))
 
     def definition(self) -> dict[str, Any]:
         """Return the canonical definition: plain JSON values, every default said, readable as a gate file."""
