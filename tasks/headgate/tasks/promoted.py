@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headgate.store.entities import Promotion
     from headgate.store.store import Store
 
 
@@ -26,8 +27,8 @@ class PromotedModel:
         actor, reason: who promoted, and why.
         promoted_at: UTC epoch ms.
         logical_date: what the model stands for in time, UTC epoch ms.
-        late: a later promotion or rollback of the target came before this event could be told.
-        superseded_by: the version that held the target by then; None when nobody did.
+        late: another promotion or rollback of the target has come since.
+        superseded_by: the version that holds the target since then; None when nobody does.
     """
 
     promotion_id: str
@@ -69,13 +70,49 @@ def told_values(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def promotion_to_tell(store: Store, promotion_id: str) -> PromotedModel:
-    """Return what is to be told now of a promotion in the store.
+    """Return what is to be told now of a promotion in the store, also once its event was pruned from the outbox.
 
     Raises:
         NotFound: there is no such promotion.
     """
-    model = PromotedModel(**told_values(store.outbox.get(promotion_id).payload))
+    from headgate.store.errors import NotFound
+
+    try:
+        values = told_values(store.outbox.get(promotion_id).payload)
+    except NotFound:
+        values = _recorded_values(store, store.promotions.get(promotion_id))
+    model = PromotedModel(**values)
     last = store.promotions.current(model.model_name, model.target)
     if last is None or last.sequence <= model.sequence:
         return model
     return replace(model, superseded_by=last.to_version, late=True)
+
+
+def _recorded_values(store: Store, promotion: Promotion) -> dict[str, Any]:
+    """Return the fields of a :class:`PromotedModel` as the history has them; a version may be deleted since."""
+    from headgate.store.errors import NotFound
+
+    model_id = run_id = digest = gate = None
+    if promotion.to_version is not None:
+        try:
+            version = store.registry.get_version(promotion.model_name, promotion.to_version)
+        except NotFound:
+            version = None
+        if version is not None:
+            model_id, run_id = version.model_id, version.run_id
+            known = store.logged_models.get_many([model_id]) if model_id is not None else ()
+            digest = known[0].artifact_digest if known else None
+    if promotion.verdict_id is not None:
+        gate = store.verdicts.get(promotion.verdict_id).gate_name
+    return {
+        **{name: getattr(promotion, name) for name in ("promotion_id", "model_name", "target", "sequence")},
+        **{name: getattr(promotion, name) for name in ("verdict_id", "actor", "reason", "logical_date")},
+        "kind": str(promotion.kind),
+        "version": promotion.to_version,
+        "previous_version": promotion.from_version,
+        "model_id": model_id,
+        "run_id": run_id,
+        "digest": digest,
+        "gate": gate,
+        "promoted_at": promotion.created_at,
+    }

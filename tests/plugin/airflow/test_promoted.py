@@ -11,7 +11,13 @@ import pytest
 from airflow.sdk import DAG, get_current_context, task
 
 from headgate.airflow.assets import model_asset
-from headgate.airflow.promoted import PromotedModel, from_extra, promoted_model, promoted_models
+from headgate.airflow.promoted import (
+    PromotedModel,
+    from_extra,
+    promoted_model,
+    promoted_models,
+    promotion_to_tell,
+)
 from headgate.store.clock import now_ms
 from headgate.store.store import Store
 from tests.plugin.airflow.dag_runs import DagRun
@@ -45,7 +51,10 @@ def test_what_a_task_and_what_a_watcher_told_is_read_alike(model: PromotedModel)
     assert from_extra({**model.as_extra(), "from_rest_api": True, "added": 1}) == model
 
 
-@pytest.mark.parametrize("extra", [None, {}, {"promotion_id": None}, {"from_trigger": True, "payload": "x"}, {"a": 1}])
+@pytest.mark.parametrize(
+    "extra",
+    [None, {}, {"promotion_id": None}, {"from_trigger": True, "payload": "x"}, {"a": 1}, {"promotion_id": "p-1"}],
+)
 def test_the_extra_of_other_events_is_none_of_ours(extra: Any) -> None:
     assert from_extra(extra) is None
 
@@ -99,42 +108,92 @@ def happen(dag_id: str, run_id: str, uri: str, extra: dict[str, Any]) -> None:
         run.consumed_asset_events.append(event)
 
 
-def told(name: str, number: int, **changes: Any) -> dict[str, Any]:
-    model = replace(PROMOTED, model_name=name, promotion_id=f"p-{name}-{number}", sequence=number, version=number)
-    return replace(model, promoted_at=PROMOTED.promoted_at + number, **changes).as_extra()
+def promoted(store: Store, name: str, target: str = "@champion") -> dict[str, Any]:
+    """Promote in the store, and return what the event of that says."""
+    now = now_ms()
+    verdict = draft(store, candidate(store), model_name=name, target=target, decided_at=now, expires_at=now + 3_600_000)
+    promotion = store.promotions.promote(store.verdicts.record(verdict).verdict_id, actor="shell", now=now)
+    return promotion_to_tell(store, promotion.promotion_id).as_extra()
 
 
 def test_the_newest_of_several_promotions_is_read_and_each_is_counted_once(
     store: Store, run_dag: RunDag, model: str
 ) -> None:
-    watched = {"from_trigger": True, "payload": told(model, 3)}
-    run = run_dag(consumer(model), run_conf={"events": [told(model, 2), watched, told(model, 1), told(model, 2)]})
+    one, two, three = (promoted(store, model) for _ in range(3))
+    watched = {"from_trigger": True, "payload": three}
+    run = run_dag(consumer(model), run_conf={"events": [two, watched, one, two]})
 
     assert run.state == "success"
-    assert from_extra(run.xcom("read")) == from_extra(told(model, 3))
+    assert from_extra(run.xcom("read")) == from_extra(three)
     assert run.xcom("of_the_model") == run.xcom("read")
-    assert run.xcom("count") == [f"p-{model}-{number}" for number in (1, 2, 3)]
+    assert run.xcom("count") == [extra["promotion_id"] for extra in (one, two, three)]
+
+
+def test_what_was_promoted_says_the_store_and_not_the_event(store: Store, run_dag: RunDag, model: str) -> None:
+    promoted(store, model)
+    true = promoted(store, model)
+    forged = {**true, "version": 1, "model_id": "m-evil", "digest": "00" * 32, "actor": "alice", "late": False}
+    run = run_dag(consumer(model), run_conf={"events": [{**forged, "from_rest_api": True}]})
+
+    assert run.xcom("read") == true
+    assert run.xcom("of_the_model") == true
+
+
+def test_an_event_of_no_promotion_that_the_store_has_is_an_error(store: Store, run_dag: RunDag, model: str) -> None:
+    true = promoted(store, model)
+    run = run_dag(consumer(model), run_conf={"events": [{**true, "promotion_id": "p-forged", "version": 7}]})
+    assert {task: run.states[task] for task in ("read", "of_the_model", "count")} == dict.fromkeys(
+        ("read", "of_the_model", "count"), "failed"
+    )
+
+
+@pytest.mark.parametrize("other", [{"name": "other"}, {"target": "@challenger"}])
+def test_an_event_of_the_promotion_of_something_else_is_an_error(
+    store: Store, run_dag: RunDag, model: str, other: dict[str, str]
+) -> None:
+    elsewhere = promoted(store, **{"name": model, **other})
+    run = run_dag(consumer(model), run_conf={"events": [{**elsewhere, "model_name": model, "target": "@champion"}]})
+    assert (run.states["read"], run.states["count"]) == ("failed", "failed")
+
+
+def test_an_event_that_says_too_little_is_none_of_ours(store: Store, run_dag: RunDag, model: str) -> None:
+    true = promoted(store, model)
+    run = run_dag(consumer(model), run_conf={"events": [{"promotion_id": true["promotion_id"], "version": 1}]})
+    assert run.xcom("count") == []
+    assert run.xcom("of_the_model") == true
+
+
+def test_what_was_pruned_from_the_outbox_is_read_all_the_same(store: Store, run_dag: RunDag, model: str) -> None:
+    one, two = promoted(store, model), promoted(store, model)
+    assert store.outbox.prune(before=now_ms() + 1) == 1
+    run = run_dag(consumer(model), run_conf={"events": [one, two]})
+    assert run.xcom("count") == [one["promotion_id"], two["promotion_id"]]
+    superseded = replace(PromotedModel(**one), late=True, superseded_by=2)
+    assert promotion_to_tell(store, one["promotion_id"]) == superseded
 
 
 def test_a_promotion_that_another_run_of_the_dag_had_is_skipped(store: Store, run_dag: RunDag, model: str) -> None:
-    dag = consumer(model)
-    first = run_dag(dag, run_conf={"events": [told(model, 1)]})
-    again = run_dag(dag, run_conf={"events": [told(model, 1)]})
-    after = run_dag(dag, run_conf={"events": [told(model, 2)]})
+    dag, one = consumer(model), promoted(store, model)
+    first = run_dag(dag, run_conf={"events": [one]})
+    again = run_dag(dag, run_conf={"events": [one]})
+    after = run_dag(dag, run_conf={"events": [promoted(store, model)]})
 
     assert (first.states["read"], again.states["read"], after.states["read"]) == ("success", "skipped", "success")
     assert again.states["of_the_model"] == "skipped"
 
 
 def test_a_promotion_that_another_dag_had_is_read(store: Store, run_dag: RunDag, model: str) -> None:
-    run_dag(consumer(model), run_conf={"events": [told(model, 1)]})
+    one = promoted(store, model)
+    run_dag(consumer(model), run_conf={"events": [one]})
     other = consumer(model)
     other.dag_id = f"also_{other.dag_id}"
-    assert run_dag(other, run_conf={"events": [told(model, 1)]}).state == "success"
+    assert run_dag(other, run_conf={"events": [one]}).state == "success"
 
 
-def test_a_promotion_that_was_told_late_is_skipped(store: Store, run_dag: RunDag, model: str) -> None:
-    run = run_dag(consumer(model), run_conf={"events": [told(model, 1, late=True, superseded_by=2)]})
+def test_a_promotion_that_another_has_followed_is_skipped(store: Store, run_dag: RunDag, model: str) -> None:
+    one = promoted(store, model)
+    promoted(store, model)
+    run = run_dag(consumer(model), run_conf={"events": [one]})
     assert (run.states["read"], run.states["count"]) == ("skipped", "success")
 
 
