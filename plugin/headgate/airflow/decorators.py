@@ -33,7 +33,7 @@ class HeadgateDecoratedOperator(StoreTask, DecoratedOperator, PythonOperator):
         python_callable, op_args, op_kwargs: the function and its arguments, as ``@task`` gives them.
         headgate_conn_id: of the connection that names the store.
         experiment: its name; made when it is missing. None is the DAG's id.
-        run_name: None is the task's id.
+        run_name: None is the task's id, with the label of a mapped one.
         tags: of the run.
         environment: lead ``mlflow.*`` and child processes to the run by variables of the task's process.
         returns: what the task hands on, see :class:`headgate.airflow.tracked.Returns`.
@@ -78,7 +78,7 @@ class HeadgateDecoratedOperator(StoreTask, DecoratedOperator, PythonOperator):
         self._context = context
         # What Airflow adds to these by name (``ti``, ``ds``, …) is the task's surroundings, and no params.
         self._said = frozenset(self.op_kwargs)
-        with self.at_work():
+        with self.at_work(context):
             return super().execute(context)
 
     def execute_callable(self) -> Any:

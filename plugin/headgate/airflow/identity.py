@@ -24,6 +24,7 @@ TRY_NUMBER_TAG = "airflow.try_number"
 RUN_TYPE_TAG = "airflow.run_type"
 BUNDLE_TAG = "airflow.bundle"
 BUNDLE_VERSION_TAG = "airflow.bundle.version"
+COMMIT_TAG = "mlflow.source.git.commit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,14 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
-from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.settling import Heard, Settler, settle
+from headgate.airflow.stores_used import conn_id_of, stores_of_dag_run, stores_of_task
 from headgate.airflow.task_ids import CLOSE_TASK
-from headgate.airflow.versions import in_server
+from headgate.airflow.versions import in_server, in_task
 from headgate.store.errors import HeadgateError
 
 log = logging.getLogger(__name__)
 
-_CONN_ID = "headgate_conn_id"
 _UNTOLD = "Headgate can't record what Airflow has told, ReapRunsOperator will"
 _BY_HAND = "manually set"
 # By process id: a fork must not speak through the socket of the process that it came from.
@@ -60,34 +59,32 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:
 
 
 def _task_ended(instance: Any, message: str) -> None:
-    conn_id = _conn_id_of(_task_of(instance))
-    if conn_id is None:
-        return
+    known = conn_id_of(_task_of(instance))
+    # From inside of a task nobody can be asked; there, what is tracked has ended its run itself.
+    noted = set() if in_task() else stores_of_task(instance)
     map_index = instance.map_index
-    _tell(
-        Heard(
-            dag_id=instance.dag_id,
-            run_id=instance.run_id,
-            at=time.time_ns() // 1_000_000,
-            message=message.partition("\n")[0],
-            conn_id=conn_id,
-            task_id=instance.task_id,
-            map_index=-1 if map_index is None else map_index,
-            try_number=instance.try_number,
-            task_instance_id=str(instance.id),
-        )
+    heard = Heard(
+        dag_id=instance.dag_id,
+        run_id=instance.run_id,
+        at=time.time_ns() // 1_000_000,
+        message=message.partition("\n")[0],
+        task_id=instance.task_id,
+        map_index=-1 if map_index is None else map_index,
+        try_number=instance.try_number,
+        task_instance_id=str(instance.id),
     )
+    for conn_id in sorted(noted if known is None else {known, *noted}):
+        _tell(replace(heard, conn_id=conn_id))
 
 
 def _dag_run_ended(dag_run: Any, status: str, message: str) -> None:
     at = time.time_ns() // 1_000_000
     dag = getattr(dag_run, "dag", None)
-    if dag is None:
-        return
-    pipeline = CLOSE_TASK in dag.task_dict
-    for conn_id in sorted({found for task in dag.task_dict.values() if (found := _conn_id_of(task)) is not None}):
+    tasks = {} if dag is None else dag.task_dict
+    known = {found for task in tasks.values() if (found := conn_id_of(task)) is not None}
+    for conn_id in sorted(known | stores_of_dag_run(dag_run)):
         heard = Heard(dag_run.dag_id, dag_run.run_id, at, f"Airflow: {message}", conn_id, status)
-        _tell(replace(heard, closes_itself=pipeline))
+        _tell(replace(heard, closes_itself=CLOSE_TASK in tasks))
 
 
 def _tell(heard: Heard) -> None:
@@ -115,15 +112,3 @@ def _task_of(instance: Any) -> Any:
     if version is None or version.serialized_dag is None:
         return None
     return version.serialized_dag.dag.task_dict.get(instance.task_id)
-
-
-def _conn_id_of(task: Any) -> str | None:
-    """Return which connection a task of Headgate's uses; None for any other task.
-
-    The serialised form of an operator keeps its template fields, and of a mapped one what it was given by ``partial``.
-    """
-    if task is None or _CONN_ID not in getattr(task, "template_fields", ()):
-        return None
-    partial = getattr(task, "partial_kwargs", None) or {}
-    said = getattr(task, _CONN_ID, None) or partial.get(_CONN_ID) or DEFAULT_CONN_ID
-    return None if "{{" in said else str(said)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from headgate.tasks.stopping import StopRequest
 
 _LONGEST_VALUE = 48_000
-_COMMIT_TAG = "mlflow.source.git.commit"
 _log = logging.getLogger("airflow.task.headgate")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -74,7 +73,7 @@ def tracked(
         function: a function or a coroutine function.
         headgate_conn_id: of the connection that names the store.
         experiment: its name; made when it is missing. None is the DAG's id.
-        run_name: None is the task's id.
+        run_name: None is the task's id, with the label of a mapped one.
         tags: of the run.
         environment: lead ``mlflow.*`` and child processes to the run by variables of the task's process.
         returns: what the call returns in a task, and so its XCom: ``auto``, ``value`` or ``reference``.
@@ -115,18 +114,18 @@ def place_in_task(
     handle_signals: bool,
 ) -> Place:
     """Return what Airflow knows of a call that a task makes."""
-    from headgate.airflow.identity import actor_of, experiment_of, open_parent_run, run_context
+    from headgate.airflow.identity import COMMIT_TAG, actor_of, bundle_version, task_run
     from headgate.tasks.functions.tracked import Place
 
-    version = getattr(getattr(context["ti"], "bundle_instance", None), "version", None)
+    task, version = task_run(store, context, experiment), bundle_version(context)
     return Place(
         store,
-        context=run_context(context),
-        experiment=experiment_of(context, experiment),
-        parent_run_id=open_parent_run(store, context, experiment),
-        run_name=context["ti"].task_id,
+        context=task.context,
+        experiment=task.experiment,
+        parent_run_id=task.parent_run_id,
+        run_name=task.name,
         # A checkout of a git bundle has no .git: its version is the commit.
-        tags={_COMMIT_TAG: str(version)} if version else {},
+        tags={**({COMMIT_TAG: version} if version else {}), **task.tags},
         user=actor_of(context),
         injected=injected,
         stop=stop,
@@ -202,6 +201,7 @@ def _place_of_call(headgate_conn_id: str, experiment: str | None) -> Iterator[Pl
     from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
     from airflow.sdk.exceptions import AirflowFailException
 
+    from headgate.airflow.stores_used import note_store
     from headgate.airflow.supervision import stopped_with_supervisor
     from headgate.store.errors import Terminal
     from headgate.tasks.functions.tracked import place_of_script
@@ -213,6 +213,7 @@ def _place_of_call(headgate_conn_id: str, experiment: str | None) -> Iterator[Pl
             yield place
         return
     injected = {name: context[name] for name in KNOWN_CONTEXT_KEYS if name in context}  # type: ignore[literal-required]
+    note_store(context, headgate_conn_id)
     try:
         with open_store_of(headgate_conn_id) as store, stopped_with_supervisor():
             yield place_in_task(store, context, experiment, injected=injected, stop=None, handle_signals=True)

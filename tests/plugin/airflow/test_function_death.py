@@ -13,7 +13,7 @@ import pytest
 from headgate.store import RunContext, Store
 from headgate.store.entities import Run
 from headgate.store.runs import STATUS_MESSAGE_TAG
-from tests.plugin.airflow.supervised import SupervisedTask, start_task, wait_until
+from tests.plugin.airflow.supervised import SupervisedTask, end_dag_run, notice_death, set_state, start_task, wait_until
 
 DAG_FILE = """\
 from datetime import timedelta
@@ -47,6 +47,12 @@ class Work:
     @property
     def run(self) -> Run:
         found = self.store.runs.find_by_context(RunContext("airflow", self.task.dag_id, self.task.run_id, "train"))
+        assert found is not None
+        return found
+
+    @property
+    def parent(self) -> Run:
+        found = self.store.runs.find_by_context(RunContext("airflow", self.task.dag_id, self.task.run_id))
         assert found is not None
         return found
 
@@ -102,3 +108,35 @@ def test_a_supervisor_that_is_killed(begin: Begin, decorators: str) -> None:
     work.task.wait()
     wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "the task to end")
     assert work.run.info.status == "KILLED"
+
+
+@pytest.mark.parametrize("decorators", [DECORATED, WRAPPED], ids=["decorated", "wrapped"])
+def test_a_task_process_that_is_killed(begin: Begin, decorators: str) -> None:
+    work = begin(decorators, "retries=0")
+    os.kill(work.task.task_pid, signal.SIGKILL)
+    work.task.wait()
+    assert work.task.state == "failed"
+    assert end_dag_run(work.task.dag_id) == "failed"
+    assert (work.run.info.status, work.parent.info.status) == ("KILLED", "FAILED")
+
+
+@pytest.mark.parametrize("decorators", [DECORATED, WRAPPED], ids=["decorated", "wrapped"])
+def test_a_try_whose_process_was_killed_ends_before_its_retry(begin: Begin, decorators: str) -> None:
+    work = begin(decorators)
+    os.kill(work.task.task_pid, signal.SIGKILL)
+    work.task.wait()
+    assert work.run.info.status == "RUNNING"  # nobody was left to say otherwise
+    notice_death(work.task)
+    assert work.task.state == "up_for_retry"
+    assert work.run.info.status == "KILLED"
+    assert work.run.tags[STATUS_MESSAGE_TAG] == "Airflow: the task failed. its process is gone"
+
+
+@pytest.mark.parametrize("decorators", [DECORATED, WRAPPED], ids=["decorated", "wrapped"])
+def test_a_task_that_was_marked_failed_while_it_ran(begin: Begin, decorators: str) -> None:
+    work = begin(decorators)
+    set_state(work.task, "failed")
+    work.task.wait()
+    assert work.task.state == "failed"
+    assert end_dag_run(work.task.dag_id) == "failed"
+    assert (work.run.info.status, work.parent.info.status) == ("KILLED", "FAILED")

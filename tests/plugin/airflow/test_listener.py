@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from airflow.utils.session import create_session
 
-from headgate.airflow import ReapRunsOperator, RunProjectOperator, listener
+from headgate.airflow import ReapRunsOperator, RunProjectOperator, tracked
 from headgate.airflow.identity import TASK_INSTANCE_TAG, TRY_NUMBER_TAG
 from headgate.airflow.settling import Heard, Settler, serve, settle
+from headgate.airflow.stores_used import conn_id_of
 from headgate.store import RunContext, Store
 from headgate.store.clock import now_ms
 from headgate.store.entities import RunStatus
@@ -115,6 +117,43 @@ def test_a_dag_without_us_is_nobodys_business(run_dag: RunDag, monkeypatch: pyte
     assert not store_file.exists()
 
 
+@pytest.mark.parametrize(("fails", "ends"), [(False, ("success", "FINISHED")), (True, ("failed", "FAILED"))])
+def test_a_dag_whose_only_run_is_that_of_a_tracked_function(
+    run_dag: RunDag, store: Store, fails: bool, ends: tuple[str, str]
+) -> None:
+    with DAG(f"only_tracked_{fails}", schedule=None) as dag:
+
+        @task
+        @tracked
+        def train() -> None:
+            if fails:
+                raise OSError("no space left")
+
+        train()
+    ran = run_dag(dag)
+    parent = store.runs.find_by_context(RunContext("airflow", ran.dag_id, ran.run_id))
+    assert parent is not None
+    assert (ran.state, parent.info.status) == ends
+
+
+def test_a_dag_whose_connection_is_a_template(
+    run_dag: RunDag, store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_THE_OTHER", json.dumps({"conn_type": "headgate", "extra": {"store_url": store_url}})
+    )
+    with DAG("connection_is_a_template", schedule=None, params={"store": "the_other"}) as dag:
+        RunProjectOperator(task_id="train", project=PROJECT, headgate_conn_id="{{ params.store }}")
+        RunProjectOperator.partial(task_id="mapped", project=PROJECT, headgate_conn_id="{{ params.store }}").expand(
+            parameters=[{}]
+        )
+    ran = run_dag(dag)
+    parent = store.runs.find_by_context(RunContext("airflow", ran.dag_id, ran.run_id))
+    assert parent is not None
+    assert (ran.state, parent.info.status) == ("success", "FINISHED")
+    assert ran.xcom("train", key="headgate_conn_ids") == ["the_other"]
+
+
 def test_which_connection_a_task_of_the_scheduler_uses(airflow_database: None) -> None:
     from airflow.models.dagbag import DBDagBag
 
@@ -131,7 +170,7 @@ def test_which_connection_a_task_of_the_scheduler_uses(airflow_database: None) -
     with create_session() as session:
         scheduled = DBDagBag().get_latest_version_of_dag("connections", session=session)
     assert scheduled is not None
-    assert {name: listener._conn_id_of(task) for name, task in scheduled.task_dict.items()} == {
+    assert {name: conn_id_of(task) for name, task in scheduled.task_dict.items()} == {
         "default": "headgate_default",
         "other": "other",
         "template": None,

@@ -114,7 +114,7 @@ class ApprovePromotionOperator(Rejection, StoreTask, HITLOperator):
         from headgate.tasks.approvals import request_approval
         from headgate.tasks.promote import gate_error
 
-        with self.at_work(), self.open_store() as store:
+        with self.at_work(context), self.open_store() as store:
             verdict = store.verdicts.get(self._verdict_id())
             if (error := gate_error(verdict)) is not None:
                 if verdict.outcome is Outcome.ERROR:
@@ -145,7 +145,7 @@ class ApprovePromotionOperator(Rejection, StoreTask, HITLOperator):
 
         answer = super().execute_complete(context, event)
         decision, actor, reason = _read(answer, self.response_timeout)
-        with self.at_work(), self.open_store() as store:
+        with self.at_work(context), self.open_store() as store:
             verdict = store.verdicts.get(self._verdict_id())
             approval = record_answer(
                 store,

@@ -41,7 +41,7 @@ class StoreTask:
         return open_store_of(self.headgate_conn_id)
 
     @contextmanager
-    def at_work(self) -> Iterator[StopRequest]:
+    def at_work(self, context: Context) -> Iterator[StopRequest]:
         """Do the work of ``execute`` inside of this: its errors become Airflow's, and a kill ends it.
 
         Gives what says that the task is to stop, for work that goes on in other threads or processes.
@@ -52,6 +52,10 @@ class StoreTask:
         """
         from airflow.sdk.exceptions import AirflowFailException
 
+        from headgate.airflow.stores_used import conn_id_of, note_store
+
+        if conn_id_of(context["dag"].get_task(context["task"].task_id)) is None:
+            note_store(context, self.headgate_conn_id)
         stop = self._stop = StopRequest()
         try:
             with stopped_with_supervisor():
@@ -93,7 +97,7 @@ class HeadgateOperator(OpenLineageMethods, StoreTask, BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Do the work; how it may end is said at :meth:`StoreTask.at_work`."""
-        with self.at_work():
+        with self.at_work(context):
             result = self.work(context)
             self.trace(result)
             if self.outlets and isinstance(result, Mapping):

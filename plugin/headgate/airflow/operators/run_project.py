@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from headgate.store.store import Store
     from headgate.tasks.evaluate import RunOptions
 
-_COMMIT_TAG = "mlflow.source.git.commit"
-
 
 class RunProjectOperator(HeadgateOperator):
     """Run an entry point of a project, and record it as a run below the run of its DAG run.
@@ -112,8 +110,8 @@ class RunProjectOperator(HeadgateOperator):
 
     def _code_tags(self, context: Context) -> dict[str, str]:
         """Return the commit of a project beside the DAG's file: the checkout of a git bundle has no ``.git`` to ask."""
-        from headgate.airflow.identity import bundle_version
+        from headgate.airflow.identity import COMMIT_TAG, bundle_version
 
         version = bundle_version(context)
         beside = "://" not in str(self.project) and not Path(str(self.project)).is_absolute()
-        return {_COMMIT_TAG: version} if version and beside else {}
+        return {COMMIT_TAG: version} if version and beside else {}

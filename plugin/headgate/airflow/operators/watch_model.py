@@ -85,7 +85,7 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Look; end the task, or let it be scheduled again for the next look."""
-        with self.at_work():
+        with self.at_work(context):
             return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -132,8 +132,8 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
         if not said or said == "None":
             raise InvalidInput(
                 f"Task {self.task_id!r} has no promotion to look after: {self.promotion!r:.200}.",
-                remedy="Let it follow a task that promoted: one that was skipped or rejected has promoted nothing. Leave "
-                "promotion out to look after the last one, whoever made it.",
+                remedy="Let it follow a task that promoted: one that was skipped or rejected promoted nothing. Or "
+                "leave promotion out, to look after the last one, whoever made it.",
             )
         return str(said)
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from headgate.store.entities import Promotion, Verdict
     from headgate.store.store import Store
 
-_COMMIT_TAG = "mlflow.source.git.commit"
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -121,7 +119,7 @@ class PipelineOperator(HeadgateOperator):
 
     def _code_tags(self, context: Context) -> dict[str, str]:
         """Return the commit of a project in the DAG's bundle: the checkout of a git bundle has no ``.git`` to ask."""
-        from headgate.airflow.identity import bundle_version
+        from headgate.airflow.identity import COMMIT_TAG, bundle_version
         from headgate.flows.model import is_remote
 
         version = bundle_version(context)
@@ -129,7 +127,7 @@ class PipelineOperator(HeadgateOperator):
             return {}
         pipeline = self.source.plan.pipeline
         project, of_its_own = pipeline.project_of(pipeline.step(self.step))
-        return {} if is_remote(project) or of_its_own is not None else {_COMMIT_TAG: version}
+        return {} if is_remote(project) or of_its_own is not None else {COMMIT_TAG: version}
 
     def _tell(self, event: Event) -> None:
         from headgate.flows.events import Decided, Promoted, StepEnded, StepOutput, StepRunEnded
