@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,36 @@ def test_retries_come_to_an_end(store: Store, write_files: WriteFiles) -> None:
     assert (folder / "tries").read_text() == "try\ntry\n"
 
 
+@pytest.mark.parametrize(("retries", "status"), [(1, "FINISHED"), (0, "FAILED")])
+def test_a_bucket_that_does_not_answer_costs_a_try_of_the_step_that_asks_it(
+    store: Store, write_files: WriteFiles, monkeypatch: pytest.MonkeyPatch, retries: int, status: str
+) -> None:
+    from headgate.flows import run as module
+    from headgate.store.errors import ArtifactStoreUnavailable
+
+    folder = write_files({"ok.sh": "exit 0\n"})
+    make = Step("make", entry_point="ok.sh")
+    steps = [
+        make,
+        Step("asks", entry_point="ok.sh", parameters={"data": make.artifact("logs/output.txt")}, retries=retries),
+        Step("after", entry_point="ok.sh", needs=["asks"]),
+        Step("other", entry_point="ok.sh", needs=["make"]),
+    ]
+    real, tries = module.artifact_value, iter([ArtifactStoreUnavailable("The bucket did not answer.")])
+
+    def flaky(*about: Any) -> str:
+        error = next(tries, None)
+        if error is not None:
+            raise error
+        return real(*about)
+
+    monkeypatch.setattr(module, "artifact_value", flaky)
+    result = run_pipeline(Pipeline("p", steps=steps, folder=folder), store=store)
+    after = "FINISHED" if status == "FINISHED" else "UPSTREAM_FAILED"
+    assert statuses(result) == {"make": "FINISHED", "asks": status, "after": after, "other": "FINISHED"}
+    assert store.runs.get_info(result.run_id).status.value == status
+
+
 def resumable(folder: Path, **parameters: Any) -> Pipeline:
     a = Step("a", entry_point="count.sh", parameters={"name": "a"})
     return Pipeline(
@@ -308,6 +339,41 @@ def test_a_pipeline_run_is_resumed_where_it_broke_off(store: Store, write_files:
     assert all(step.reused for step in again.steps.values())
     edited = run_pipeline(resumable(folder, more="x"), store=store, pipeline_run_id="r")
     assert {name: step.reused for name, step in edited.steps.items()} == {"a": True, "b": False, "d": True, "c": False}
+
+
+def test_what_a_step_ran_decides_whether_it_is_taken_as_it_is(store: Store, write_files: WriteFiles) -> None:
+    folder = write_files(dict.fromkeys(("count.sh", "other.sh", "elsewhere/count.sh"), "exit 0\n"))
+
+    def run(**step: Any) -> bool:
+        said = {"entry_point": "count.sh", "parameters": {"name": "a", "more": 1}, **step}
+        pipeline = Pipeline("p", steps=[Step("a", **said)], folder=folder)
+        return run_pipeline(pipeline, store=store, pipeline_run_id="r").raise_for_status().steps["a"].reused
+
+    assert not run()
+    assert run()
+    for edited in ({"parameters": {"name": "a"}}, {"entry_point": "other.sh"}, {"project": "elsewhere"}):
+        assert not run(**edited)
+        assert run(**edited)
+
+
+def test_a_step_of_another_commit_is_run_again(store: Store, write_files: WriteFiles) -> None:
+    folder = write_files({"project/count.sh": "exit 0\n"})
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        subprocess.run(["git", "-C", str(folder / "project"), *who, *words], check=True, capture_output=True)
+
+    def run(version: str) -> bool:
+        pipeline = Pipeline("p", steps=[Step("a", entry_point="count.sh")], folder=folder, project="project")
+        pipeline = replace(pipeline, version=version)
+        return run_pipeline(pipeline, store=store, pipeline_run_id="r").raise_for_status().steps["a"].reused
+
+    git("init", "-b", "main")
+    git("add", ".")
+    git("commit", "-m", "first")
+    assert [run("main"), run("main")] == [False, True]
+    git("commit", "-m", "second", "--allow-empty")
+    assert [run("main"), run("main")] == [False, True]
 
 
 def test_a_pipeline_run_is_resumed_as_it_was_started_or_not_at_all(store: Store, write_files: WriteFiles) -> None:

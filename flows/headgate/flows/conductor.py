@@ -122,18 +122,31 @@ class Conductor:
 
     def _start(self, step: Step, *, may_reuse: bool) -> None:
         try:
-            works = works_of(step, self._values)
-        except InvalidPipeline as error:
+            found = self._rendered(step, may_reuse=may_reuse and self._runner.parent.resumed)
+        except HeadgateError as error:
             self._settle(StepResult(step.name, StepStatus.FAILED, error=error))
             return
-        self._running[step.name] = dict.fromkeys(work.map_index for work in works)
-        for work in works:
-            earlier = self._runner.earlier(work) if may_reuse and self._runner.parent.resumed else None
+        self._running[step.name] = dict.fromkeys(work.map_index for work, _ in found)
+        for work, earlier in found:
             if earlier is None:
                 self._submit(work)
             else:
                 self._on_event(StepRunEnded(step.name, earlier))
                 self._ended(step.name, earlier)
+
+    def _rendered(self, step: Step, *, may_reuse: bool) -> list[tuple[StepWork, StepRun | None]]:
+        """Return the runs of a step, each with the earlier one that is taken for it.
+
+        The store and the artifacts are asked for them; where they do not answer, the step's retries are tries of this.
+        """
+        for retry in range(step.retries + 1):
+            try:
+                works = works_of(step, self._values)
+                return [(work, self._runner.earlier(work) if may_reuse else None) for work in works]
+            except HeadgateError as error:
+                if retry == step.retries or not error.retryable or self._runner.stop.reason is not None:
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def _submit(self, work: StepWork) -> None:
         def in_worker() -> None:

@@ -77,8 +77,9 @@ def run_pipeline(
         data_interval_start: epoch ms; None is the logical date.
         data_interval_end: epoch ms; None is the logical date.
         pipeline_run_id: names the pipeline run; None makes a new one. With the id of an earlier one, that one is
-            resumed: steps that it finished are taken as they are, unless their parameters have changed or a step before
-            them runs again; the others get a new attempt; a promotion that it made is not made again.
+            resumed: steps that it finished are taken as they are, unless their parameters, entry point, project or
+            commit have changed or a step before them runs again; the others get a new attempt; a promotion that it made
+            is not made again.
         experiment: experiment of the runs, over what the pipeline says. A resumed pipeline run keeps its own.
         env: environment of every step, over what the pipeline says.
         max_parallel: the most runs at once; None is the number of processors.

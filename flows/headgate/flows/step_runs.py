@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from headgate.flows.results import StepRun, StepStatus
 from headgate.store.entities import Run, RunStatus
 from headgate.store.errors import HeadgateError, InvalidPipeline, RunKilled
 from headgate.tasks.process import ProcessScope
+from headgate.tasks.projects.git import without_credentials
 from headgate.tasks.projects.secrets import recorded_value
 from headgate.tasks.run_project import run_project
 from headgate.tasks.run_result import models_of_run
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from headgate.flows.planned import Plan
     from headgate.store.store import Store
     from headgate.tasks.run_result import RunResult
+
+WORK_TAG = "headgate.step.work"
+"""Tag of a step's run: the digest of what it ran, but for the values of its parameters."""
 
 Value = str | SecretText
 _STATUSES = {RunStatus.FINISHED: StepStatus.FINISHED, RunStatus.KILLED: StepStatus.KILLED}
@@ -97,10 +103,13 @@ class StepRunner:
     def earlier(self, work: StepWork) -> StepRun | None:
         """Return the run by which an earlier try of the pipeline run finished this very work; None when there is none.
 
-        Work with other parameters is other work: the pipeline was edited, or a step before it ran again.
+        Work of another entry point, project or commit, or with other parameters, is other work: the pipeline was
+        edited, or a step before it ran again.
         """
         run = self.recorded(work.task, work.map_index)
         if run is None or run.info.status is not RunStatus.FINISHED:
+            return None
+        if run.tags.get(WORK_TAG) != self._digest(work):
             return None
         for name, value in work.parameters.items():
             text = value if isinstance(value, str) else value.get_secret_value()
@@ -178,7 +187,7 @@ class StepRunner:
             env=self.env or step.env or pipeline.env,
             run_name=work.run_name,
             parent_run_id=self.parent.run_id,
-            tags=self.tags,
+            tags={**self.tags, WORK_TAG: self._digest(work)},
             variables=self.variables,
             timeout=step.timeout,
             process_scope=self.scope,
@@ -187,6 +196,18 @@ class StepRunner:
             stop=self.stop,
             working_directory=pipeline.path("."),
         )
+
+    def _digest(self, work: StepWork) -> str:
+        """Return what tells the work from other work, wherever the pipeline's folder is on this machine."""
+        step, pipeline = work.step, self.plan.pipeline
+        said = {
+            "entry_point": step.entry_point,
+            "project": without_credentials(step.project or pipeline.project),
+            "version": pipeline.project_of(step)[1],
+            "commit": self.plan.step(step.name).commit,
+            "parameters": sorted(work.parameters),
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def _failed(self, work: StepWork, error: HeadgateError) -> StepRun:
         """Return the run as the store has it: a timeout kills it, a wrong exit code fails it."""
