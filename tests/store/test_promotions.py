@@ -484,3 +484,13 @@ def test_a_promotion_is_found_by_its_id(store: Store) -> None:
     assert store.promotions.get(promotion.promotion_id) == promotion
     with pytest.raises(NotFound, match="no promotion 'p-none'"):
         store.promotions.get("p-none")
+
+
+def test_a_clock_that_is_behind_does_not_change_what_stood_when(store: Store) -> None:
+    first = promote(store, candidate(store), now=NOW + 300_000)
+    second = promote(store, candidate(store), now=NOW + 1)
+    assert second.created_at == first.created_at
+    assert store.promotions.at(MODEL, CHAMPION, NOW + 300_000) == second == store.promotions.current(MODEL, CHAMPION)
+    assert store.promotions.at(MODEL, CHAMPION, NOW + 299_999) is None
+    assert store.outbox.get(second.promotion_id).created_at == second.created_at
+    assert store.standings.newest_promotions(limit=2) == (second, first)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headgate.store.entities import LoggedModelStatus, Promotion, PromotionKind
 from headgate.store.errors import ChampionChanged, NotFound, PromotionRefused
-from headgate.store.promotion_history import fold, holders, previous_holder
+from headgate.store.promotion_history import Move, fold, holders, previous_holder
+from headgate.store.promotion_rows import read_moves
 from headgate.store.store import Store
 from tests.store.promotion_cases import CHAMPION, DAY, MODEL, NOW, candidate, promote, verdict_on
 
@@ -215,3 +218,35 @@ def test_holders_are_a_stack(moves: list[tuple[str, int | None, int | None]], st
     else:
         assert fold(history) == {}
         assert previous_holder(history, 99) == (False, None)
+
+
+kinds = st.sampled_from([PromotionKind.PROMOTE, PromotionKind.OVERRIDE, PromotionKind.ROLL_BACK])
+some_version = st.none() | st.integers(1, 4)
+
+
+@given(st.lists(st.builds(Move, kinds, some_version, some_version), max_size=12), some_version, st.integers(0, 12))
+def test_the_latest_events_tell_what_all_would_or_that_they_do_not(
+    moves: list[Move], holder: int | None, newest: int
+) -> None:
+    told = previous_holder(moves[max(0, len(moves) - newest) :], holder, whole=newest > len(moves))
+    assert told in (None, previous_holder(moves, holder))
+
+
+def test_a_rollback_after_a_rollback_reads_back_as_far_as_it_goes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headgate.store import promotions
+
+    read: list[int] = []
+
+    def counting(*about: Any, newest: int) -> tuple[Move, ...]:
+        found = read_moves(*about, newest=newest)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(promotions, "read_moves", counting)
+    monkeypatch.setattr(promotions, "_MOVES_READ", 3)
+    for _ in range(6):
+        promote(store, candidate(store))
+    assert [back(store).to_version for _ in range(3)] == [5, 4, 3]
+    assert read == [3, 3, 8]

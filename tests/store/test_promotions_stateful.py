@@ -6,7 +6,6 @@ database. Beside the store it keeps nothing but who held what after each step, a
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +49,7 @@ class Targets(RuleBasedStateMachine):
         self.name = f"model-{uuid.uuid4().hex}"
         self.verdicts: list[Verdict] = []
         self.models: list[LoggedModel] = []
-        self.clock = itertools.count(NOW + 1)
+        self.now = NOW
         self.events: list[Promotion] = []
         self.by_hand: set[str] = set()  # targets that were moved, or emptied, while nothing guarded them
 
@@ -60,6 +59,11 @@ class Targets(RuleBasedStateMachine):
         self.store.registry.create_model(self.name, now=NOW)
 
     # What may be done
+
+    @rule(by=st.integers(-300_000, 300_000))
+    def look_at_another_clock(self, by: int) -> None:
+        """The next writer is another machine, whose clock may be behind."""
+        self.now = max(NOW, self.now + by)
 
     @rule(target_=targets, which=number)
     def decide(self, target_: str, which: int) -> None:
@@ -181,8 +185,10 @@ class Targets(RuleBasedStateMachine):
             events = self.store.promotions.history(self.name, target_)
             assert [each.sequence for each in events] == list(range(1, len(events) + 1))
             assert not events or holders(events)[-1] == events[-1].to_version
+            assert [each.created_at for each in events] == sorted(each.created_at for each in events)
             for each in events:  # what was in production then
-                assert self.store.promotions.at(self.name, target_, each.created_at) == each
+                stood = [event for event in events if event.created_at <= each.created_at][-1]
+                assert self.store.promotions.at(self.name, target_, each.created_at) == stood
                 assert self.store.promotions.at(self.name, target_, NOW - 1) is None
         last = max((each.created_at for each in self.events), default=NOW)
         assert {e.target: e.to_version for e in self.store.promotions.all_at(self.name, last)} == {
@@ -198,7 +204,8 @@ class Targets(RuleBasedStateMachine):
     def _try(self, act: Callable[[int], Any]) -> str | None:
         """Do something that may be refused; return the name of the refusal. Whatever else comes is a fault."""
         try:
-            act(next(self.clock))
+            self.now += 1
+            act(self.now)
         except (PromotionRefused, NotFound) as error:
             event(type(error).__name__)
             return type(error).__name__
@@ -211,7 +218,8 @@ class Targets(RuleBasedStateMachine):
         def moved(now: int) -> None:
             made = act(now)
             if made.promotion_id not in known:
-                assert made.created_at == now
+                before = [each.created_at for each in self.events if each.target == made.target]
+                assert made.created_at == max([now, *before])
                 self.events.append(made)
                 self.by_hand.discard(made.target)
                 event(str(made.kind))

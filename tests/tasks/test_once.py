@@ -85,11 +85,26 @@ def test_a_rollback_that_comes_too_late_is_refused(store: Store) -> None:
         roll_back_once(store, "churn", "@champion", **told)
 
 
+def test_a_rollback_from_nobody_goes_back_once(store: Store) -> None:
+    for _ in range(2):
+        promoted(store, candidate(store), None)
+    store.gates.remove("churn", "@champion", actor="alice", now=NOW)
+    store.registry.delete_alias("churn", "champion")
+    told = {"run_id": pipeline_run(store, "monday"), "task": "undo", "actor": "a flow", "reason": "nobody serves"}
+    first = roll_back_once(store, "churn", "@champion", **told)
+    assert (first.from_version, first.to_version) == (None, 2)
+    assert roll_back_once(store, "churn", "@champion", **told) == first
+    promoted(store, candidate(store), None)
+    with pytest.raises(ChampionChanged, match="Version 3 holds @champion of model 'churn' now, not nobody"):
+        roll_back_once(store, "churn", "@champion", **told)
+
+
 def test_a_verdict_on_something_else_is_refused(store: Store) -> None:
     model_id = candidate(store)
     verdict = decide_once(store, GATE, "churn", "@champion", model_id, run_id=None, decided_by="a flow")
     assert require_about(store, verdict, model_name="churn", target="@champion", candidate=model_id) is verdict
     assert require_about(store, verdict, model_name=None, target="@other", candidate=None) is verdict
+    assert require_about(store, verdict, model_name="churn", target=None, candidate=None) is verdict
     wrong: list[dict[str, str | None]] = [
         {"model_name": "other", "target": "@champion", "candidate": None},
         {"model_name": "churn", "target": "@challenger", "candidate": None},

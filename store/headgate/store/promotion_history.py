@@ -56,6 +56,33 @@ def holders(history: Iterable[Moved]) -> tuple[int | None, ...]:
     Args:
         history: the events of one (model, target), by sequence.
     """
+    stack = _stack(history, whole=True)
+    assert stack is not None
+    return tuple(stack)
+
+
+def previous_holder(
+    history: Iterable[Moved], holder: int | None, *, whole: bool = True
+) -> tuple[bool, int | None] | None:
+    """Return whether there is a holder to roll back to, and which version (None for "nobody").
+
+    Args:
+        history: the events of one (model, target), by sequence.
+        holder: who holds the target in fact, which differs from the history's end when it was moved by hand since.
+        whole: whether these are all events; else they are the latest, and None is the answer when they don't tell.
+    """
+    stack = _stack(history, whole=whole)
+    if stack is None:
+        return None
+    if stack and stack[-1] != holder:
+        return True, stack[-1]
+    if len(stack) > 1:
+        return True, stack[-2]
+    return (False, None) if whole else None
+
+
+def _stack(history: Iterable[Moved], *, whole: bool) -> list[int | None] | None:
+    """Return the stack of holders, or its top as far as the latest events tell; None when they don't tell its top."""
     stack: list[int | None] = []
     for event in history:
         if not stack or stack[-1] != event.from_version:
@@ -64,19 +91,8 @@ def holders(history: Iterable[Moved]) -> tuple[int | None, ...]:
             stack.pop()
             while stack[-1] != event.to_version:
                 stack.pop()
+        elif event.kind is PromotionKind.ROLL_BACK and not whole:
+            return None
         else:
             stack.append(event.to_version)
-    return tuple(stack)
-
-
-def previous_holder(history: Iterable[Moved], holder: int | None) -> tuple[bool, int | None]:
-    """Return whether there is a holder to roll back to, and which version (None for "nobody").
-
-    Args:
-        history: the events of one (model, target), by sequence.
-        holder: who holds the target in fact, which differs from the history's end when it was moved by hand since.
-    """
-    stack = holders(history)
-    if stack and stack[-1] != holder:
-        return True, stack[-1]
-    return (True, stack[-2]) if len(stack) > 1 else (False, None)
+    return stack

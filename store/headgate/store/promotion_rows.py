@@ -66,7 +66,9 @@ def read_newest_promotions(
     if before is not None:
         statement = statement.where(_PROMOTION.c.created_at < before)
     newest_first = (_PROMOTION.c.created_at.desc(), _PROMOTION.c.promotion_id.desc())
-    return tuple(_promotion(row) for row in conn.execute(statement.order_by(*newest_first).limit(limit)).mappings())
+    rows = conn.execute(statement.order_by(*newest_first).limit(limit)).mappings()
+    # Of one millisecond, a target's events come in their own order, which no index of all models has.
+    return tuple(sorted(map(_promotion, rows), key=lambda event: (event.created_at, event.sequence), reverse=True))
 
 
 def read_promotions(conn: Connection, workspace: str, promotion_ids: Collection[str]) -> tuple[Promotion, ...]:
@@ -85,14 +87,15 @@ def last_promotion(conn: Connection, workspace: str, name: str, target: str) -> 
     return next(iter(read_history(conn, workspace, name, target, newest=1)), None)
 
 
-def read_moves(conn: Connection, workspace: str, name: str, target: str) -> tuple[Move, ...]:
-    """Return how a target moved, oldest first: the whole of its history, and of each event only what moved."""
+def read_moves(conn: Connection, workspace: str, name: str, target: str, *, newest: int) -> tuple[Move, ...]:
+    """Return how a target moved, oldest first: the latest events of its history, and of each only what moved."""
     columns = [_PROMOTION.c[field.name] for field in fields(Move)]
     of_target = and_(
         _PROMOTION.c.workspace == workspace, _PROMOTION.c.model_name == name, _PROMOTION.c.target == target
     )
-    rows = conn.execute(select(*columns).where(of_target).order_by(_PROMOTION.c.sequence))
-    return tuple(Move(PromotionKind(row.kind), row.from_version, row.to_version) for row in rows)
+    latest = select(*columns).where(of_target).order_by(_PROMOTION.c.sequence.desc()).limit(newest)
+    rows = conn.execute(latest).all()
+    return tuple(Move(PromotionKind(row.kind), row.from_version, row.to_version) for row in reversed(rows))
 
 
 def has_held(conn: Connection, workspace: str, name: str, target: str, version: int) -> bool:
@@ -139,7 +142,8 @@ def append_promotion(
 
     Args:
         conn: in a write transaction that holds the lock of the model's row.
-        promotion: its ``sequence`` is set here.
+        promotion: its ``sequence`` is set here, and its ``created_at`` where the writer's clock is behind that of the
+            event before: in a target's history the time never goes back, so what stood when is what came last by then.
         told: what the outbox says beside the promotion itself and the model that holds the target now.
         claim: who tells the event into one of the outbox's channels; None leaves it to whoever claims it.
 
@@ -152,8 +156,11 @@ def append_promotion(
         _PROMOTION.c.model_name == promotion.model_name,
         _PROMOTION.c.target == promotion.target,
     )
-    last = conn.execute(select(func.max(_PROMOTION.c.sequence)).where(of_target)).scalar() or 0
-    values = {name: getattr(promotion, name) for name in _COLUMNS} | {"sequence": last + 1}
+    newest = select(_PROMOTION.c.sequence, _PROMOTION.c.created_at).where(of_target)
+    last = conn.execute(newest.order_by(_PROMOTION.c.sequence.desc()).limit(1)).first()
+    sequence, earliest = (last.sequence, last.created_at) if last is not None else (0, promotion.created_at)
+    values = {name: getattr(promotion, name) for name in _COLUMNS}
+    values |= {"sequence": sequence + 1, "created_at": max(promotion.created_at, earliest)}
     try:
         conn.execute(insert(_PROMOTION).values(**values))
     except IntegrityError as error:

@@ -66,6 +66,9 @@ from headgate.store.stage_rules import require_stage
 from headgate.store.targets import Target, checked_actor, parse_target
 from headgate.store.verdicts import find_verdict, mark_used, model_of_verdict
 
+_MOVES_READ = 100
+"""So many of the latest events are read to find whom a rollback after a rollback restores; ten times more if needed."""
+
 
 class Promotions:
     """The promotions of a workspace's registered models. Timestamps (``now``) are UTC epoch milliseconds.
@@ -190,6 +193,7 @@ class Promotions:
         now: int,
         to_version: int | None = None,
         from_version: int | None = None,
+        from_nobody: bool = False,
         verdict_id: str | None = None,
         claim: Claim | None = None,
     ) -> Promotion:
@@ -207,13 +211,14 @@ class Promotions:
             to_version: a version that held the target at some time; None takes the one before the present holder.
             from_version: the version that is to go. A retry that names it does not go back further: when the last event
                 is already the rollback from it, that is the answer, and nothing is written.
+            from_nobody: say in the same way that nobody holds the target.
             verdict_id: the verdict that it happens for, such as that of a watch, which says why; None for a person's.
             claim: as :meth:`promote` takes it.
 
         Raises:
             PromotionRefused: there is nobody to go back to, ``to_version`` holds the target now or never held it, or
                 its files are not those that were promoted.
-            ChampionChanged: somebody else than ``from_version`` holds the target.
+            ChampionChanged: somebody else than ``from_version``, or than nobody, holds the target.
             NotFound: no such model, or the version to go back to was deleted.
         """
         checked_actor(actor)
@@ -225,7 +230,7 @@ class Promotions:
             last = last_promotion(conn, self._workspace, model_name, str(wanted))
             holder = read_holder(conn, self._workspace, model_name, wanted)
             holding = holder.version if holder is not None else None
-            if from_version is not None and from_version != holding:
+            if (from_nobody or from_version is not None) and from_version != holding:
                 return _rolled_back_before(last, model_name, str(wanted), from_version, to_version, holding)
             restored = self._to_restore(conn, last, holding, to_version, model_name, str(wanted))
             promotion_id = f"p-{uuid.uuid4().hex}"
@@ -404,12 +409,18 @@ class Promotions:
                 why, remedy = f"version {to_version} never held it", "Promote that version through the gate."
                 raise _refused(name, target, why, remedy)
             return to_version
-        # Nearly always the last event says what the stack of holders would, without reading the whole history.
+        # Nearly always the last event says what the stack of holders would.
         if last is not None and last.to_version != holding:
             return last.to_version
         if last is not None and last.kind is not PromotionKind.ROLL_BACK:
             return last.from_version
-        there_is, previous = previous_holder(read_moves(conn, self._workspace, name, target), holding)
+        found: tuple[bool, int | None] | None = None
+        newest = _MOVES_READ
+        while found is None:
+            moves = read_moves(conn, self._workspace, name, target, newest=newest)
+            found = previous_holder(moves, holding, whole=len(moves) < newest)
+            newest *= 10
+        there_is, previous = found
         if there_is:
             return previous
         raise _refused(name, target, "there is no earlier holder to go back to", "Promote a model through its gate.")
@@ -512,7 +523,7 @@ def _rolled_back_before(
     last: Promotion | None,
     name: str,
     target: str,
-    from_version: int,
+    from_version: int | None,
     to_version: int | None,
     holding: int | None,
 ) -> Promotion:
@@ -525,8 +536,8 @@ def _rolled_back_before(
     ):
         return last
     raise ChampionChanged(
-        f"{'Nobody' if holding is None else f'Version {holding}'} holds {target} of model {name!r} now, not version "
-        f"{from_version}.",
+        f"{'Nobody' if holding is None else f'Version {holding}'} holds {target} of model {name!r} now, not "
+        f"{'nobody' if from_version is None else f'version {from_version}'}.",
         remedy="Look at the history, then say again what is to be rolled back.",
         model_name=name,
         target=target,

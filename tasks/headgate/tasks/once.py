@@ -65,7 +65,7 @@ def decide_once(
 
 
 def require_about(
-    store: Store, verdict: Verdict, *, model_name: str | None, target: str, candidate: str | None
+    store: Store, verdict: Verdict, *, model_name: str | None, target: str | None, candidate: str | None
 ) -> Verdict:
     """Return a verdict that is on what the task says it promotes; None says nothing.
 
@@ -74,7 +74,7 @@ def require_about(
     """
     said = {
         "model_name": model_name,
-        "target": None if model_name is None else str(parse_target(target)),
+        "target": None if model_name is None or target is None else str(parse_target(target)),
         "candidate_model_id": None if candidate is None else candidate_model_id(store, candidate),
     }
     for field, value in said.items():
@@ -145,8 +145,9 @@ def roll_back_once(
         actor, reason, to_version, from_version, claim: as :func:`headgate.tasks.promote.roll_back` takes them; so are
             the errors.
     """
-    if from_version is None and run_id is not None:
-        from_version = _version_to_go(store, model_name, target, run_id, task, map_index)
+    kept = from_version is None and run_id is not None
+    if kept:
+        from_version = _version_to_go(store, model_name, target, str(run_id), task, map_index)
     return roll_back(
         store,
         model_name,
@@ -155,12 +156,13 @@ def roll_back_once(
         reason=reason,
         to_version=to_version,
         from_version=from_version,
+        from_nobody=kept and from_version is None,
         claim=claim,
     )
 
 
 def _version_to_go(store: Store, model_name: str, target: str, run_id: str, task: str, map_index: int) -> int | None:
-    """Return the version that the first try of this task was to roll back from."""
+    """Return the version that the first try of this task was to roll back from; None when nobody held the target."""
     tag = _tag(task, map_index)
     kept = store.runs.get(run_id).tags.get(tag)
     if kept is None:
