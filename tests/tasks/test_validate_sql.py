@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,23 @@ def test_a_database_that_does_not_answer_costs_a_retry_and_tells_no_password(sto
         validate_data(SqlTable("postgresql+psycopg://me:canary@127.0.0.1:1/none", "scans"), SUITE, store=store)
     assert "canary" not in str(raised.value)
     assert "canary" not in repr(SqlTable("postgresql://me:canary@host/none", "scans"))
+
+
+def test_a_table_that_may_not_be_read_is_no_fault_of_the_network(store: Store, postgresql_database: str) -> None:
+    table = filled(postgresql_database, [(40, "a")])
+    role = f"headgate_test_{uuid.uuid4().hex[:16]}"
+    engine = sa.create_engine(postgresql_database, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE ROLE {role}"))
+        try:
+            url = f"{postgresql_database}?options=-crole%3D{role}"
+            with pytest.raises(InvalidInput, match="permission denied for table scans") as raised:
+                validate_data(SqlTable(url, table.table), SUITE, store=store)
+        finally:
+            connection.execute(sa.text(f"DROP ROLE {role}"))
+    engine.dispose()
+    assert "'scans'" in str(raised.value)
+    assert "read the table" in str(raised.value.remedy)
 
 
 def test_a_suite_may_be_python_and_great_expectations_page_is_kept_on_request(store: Store, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def describe_table(said: SqlTable, name: str | None) -> tuple[Dataset, int]:
     """Return a table as a dataset with its schema and profile, and how many rows it has.
 
     Raises:
-        InvalidInput: there is no such table or driver.
+        InvalidInput: there is no such table or driver, or the table may not be read.
         DataUnavailable: the database did not answer; a retry may help.
     """
     import json
@@ -115,6 +115,11 @@ def _connected(said: SqlTable) -> Iterator[Connection]:
     except sa.exc.OperationalError as error:
         raise DataUnavailable(
             f"The database {where} did not answer: {mask_text(str(error.orig))}.", remedy="Try again later."
+        ) from error
+    except sa.exc.DBAPIError as error:
+        raise InvalidInput(
+            f"The database {where} refused to show {said.table!r}: {mask_text(str(error.orig).strip())}.",
+            remedy="Let the user of its URL read the table, and check that what it is made of is there.",
         ) from error
     finally:
         engine.dispose()
