@@ -53,6 +53,15 @@ def only_run(store: Store) -> Run:
     return run
 
 
+@pytest.mark.parametrize("words", [("nosuch",), ("nosuch.yaml",), (".", "-e", "nosuch"), ("nosuch.zip",)])
+def test_what_is_not_there_is_refused_before_a_store_is_made(
+    headgate: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "nosuch" in headgate.error("run", *words)["message"]
+    assert not (tmp_path / "headgate.db").exists()
+
+
 def test_an_entry_point_runs_and_is_recorded(headgate: CommandLine, store: Store, project: Path) -> None:
     ran = headgate("run", project, "-P", "n=5", "-P", "where=a=b c")
     assert ran.exit_code == 0, ran.stderr

@@ -234,7 +234,18 @@ def test_gate_decide_and_promote(headgate: CommandLine, store: Store, gate_file:
     assert headgate.json("gate", "explain", verdict["verdict_id"]) == {**verdict, "approvals": []}
     explained = headgate("gate", "explain", verdict["verdict_id"])
     assert explained.stdout.startswith("PASS: gate screening on m-")
-    promoted = headgate.json("models", "promote", "tumor", "--verdict", verdict["verdict_id"], "--reason", "better")
+    by_verdict = ("models", "promote", "tumor", "--verdict", verdict["verdict_id"])
+    store.registry.create_model("tumor", now=NOW)
+    version = store.registry.create_version("tumor", model_id=made.model.model_id, now=NOW).version
+    other = run_pipeline(store, promote=False).model.model_id
+    assert "candidate_model_id" in headgate.error(*by_verdict[:3], other, *by_verdict[3:])["message"]
+    assert "target" in headgate.error(*by_verdict, "--to", "@shadow")["message"]
+    assert "model_name" in headgate.error("models", "promote", "lung", *by_verdict[3:])["message"]
+    promoted = headgate.json(*by_verdict[:3], version, *by_verdict[3:], "--to", "@champion", "--reason", "better")
+    assert (
+        headgate.json(*by_verdict[:3], f"models:/tumor/{version}", *by_verdict[3:])["promotion"]
+        == promoted["promotion"]
+    )
     assert is_document("promotion", promoted["promotion"])
     assert is_document("verdict", promoted["verdict"])
     assert promoted["promotion"]["to_version"] == 1

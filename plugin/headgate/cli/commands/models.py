@@ -17,7 +17,7 @@ from headgate.cli.output import print_document, print_note, print_table, print_t
 from headgate.cli.store_access import open_store
 
 if TYPE_CHECKING:
-    from headgate.store.entities import ModelVersion, Promotion, RegisteredModel, Verdict
+    from headgate.store.entities import ModelVersion, Promotion, RegisteredModel
     from headgate.tasks.gates.model import Gate
 
 
@@ -109,6 +109,7 @@ def promote(
     verdict that somebody rejected ("gate reject") is refused, with or without --require-approval.
     """
     from headgate.store.tokens import TokenRole
+    from headgate.tasks.once import require_about
     from headgate.tasks.promote import decide_promotion
     from headgate.tasks.promote import promote as promote_it
 
@@ -119,8 +120,13 @@ def promote(
             uri = candidate_uri(candidate, name)
             verdict = decide_promotion(store, demanded, name, target, uri, decided_by=who.name)
         else:
-            verdict = store.verdicts.get(str(verdict_id))
-            _refuse_another(verdict, name, target, candidate)
+            verdict = require_about(
+                store,
+                store.verdicts.get(str(verdict_id)),
+                model_name=name,
+                target=target,
+                candidate=None if candidate is None else candidate_uri(candidate, name),
+            )
         if not as_json:
             print_verdict(verdict, as_json=False)
         promotion = promote_it(
@@ -240,12 +246,3 @@ def _gate_to_ask(
     from headgate.tasks.gates.file import load_gate
 
     return load_gate(gate_file)
-
-
-def _refuse_another(verdict: Verdict, name: str, target: str | None, candidate: str | None) -> None:
-    """Refuse a verdict that is about something else than what was said beside it."""
-    said = {"model": name, "target": target, "candidate": candidate}
-    about = {"model": verdict.model_name, "target": verdict.target, "candidate": verdict.candidate_model_id}
-    for what, value in said.items():
-        if value is not None and value != about[what]:
-            raise click.UsageError(f"Verdict {verdict.verdict_id} is about the {what} {about[what]}, not {value}.")

@@ -12,7 +12,7 @@ from headgate.cli.documents import pipeline_document, run_document
 from headgate.cli.options import ENVIRONMENTS, Instant, KeyValue, Seconds, json_option, refuse_repeated, store_options
 from headgate.cli.output import lasting, print_document, print_facts
 from headgate.cli.progress import make_progress
-from headgate.cli.store_access import open_store
+from headgate.cli.store_access import open_store, read_settings
 
 if TYPE_CHECKING:
     from headgate.store.entities import Run, RunContext, RunInfo
@@ -88,6 +88,7 @@ def run(
     )
     pipeline = _is_pipeline(asked)
     _refuse_misplaced(asked, pipeline=pipeline)
+    _refuse_unusable(asked, pipeline=pipeline)
     with open_store(store_url, artifact_root) as store:
         if pipeline:
             _run_pipeline(store, asked)
@@ -116,6 +117,21 @@ def _refuse_misplaced(asked: Asked, *, pipeline: bool) -> None:
             raise click.UsageError(f"{option} is said per step, in the pipeline file, not for a whole pipeline.")
         if value is not None:
             raise click.UsageError(f"{option} is for pipelines; {asked.project} runs one entry point.")
+
+
+def _refuse_unusable(asked: Asked, *, pipeline: bool) -> None:
+    """Refuse a pipeline or a project that is not there, as long as nothing was made for it, a store neither."""
+    from headgate.flows.model import is_remote
+    from headgate.flows.planning import read_for_planning
+    from headgate.tasks.projects.mlproject import find_entry_point
+    from headgate.tasks.projects.source import load_project
+
+    if pipeline:
+        read_for_planning(asked.project)
+    elif not is_remote(asked.project):
+        home = read_settings().home.expanduser().absolute()
+        found = load_project(asked.project, version=asked.version, home=home)
+        find_entry_point(found, asked.entry_point or "main")
 
 
 def _run_project(store: Store, asked: Asked) -> None:

@@ -217,7 +217,3 @@ def _side_by_side(sides: Sequence[Any], *, everything: bool) -> dict[str, list[A
     keys = sorted({key for side in sides for key in side})
     rows = {key: [side.get(key) for side in sides] for key in keys}
     return {key: row for key, row in rows.items() if everything or any(repr(value) != repr(row[0]) for value in row)}
-
-
-def _by_run(rows: dict[str, list[Any]], run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    return {key: dict(zip(run_ids, row, strict=True)) for key, row in rows.items()}
