@@ -300,12 +300,16 @@ def test_promote_refuses_what_does_not_go_together(headgate: CommandLine, made: 
         ("models", "promote", "tumor"),
         ("models", "promote", "tumor", made.model.model_id, "--gate", gate_file),
         ("models", "promote", "tumor", "--verdict", verdict_id, "--gate", gate_file),
+    ]
+    for words in refused:
+        assert headgate.error(*words)["type"] == "UsageError", words
+    of_another = [
         ("models", "promote", "other", "--verdict", verdict_id),
         ("models", "promote", "tumor", "--verdict", verdict_id, "--target", "@other"),
         ("models", "promote", "tumor", "m-1", "--verdict", verdict_id),
     ]
-    for words in refused:
-        assert headgate.error(*words)["type"] == "UsageError", words
+    for words in of_another:
+        assert headgate.error(*words)["type"] == "InvalidInput", words
     assert headgate.error("gate", "decide", "m-1", "--model", "x", "--to", "@a", "--gate", "no.yaml")["type"] == (
         "InvalidGate"
     )
