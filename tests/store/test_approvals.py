@@ -12,8 +12,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from headgate.store.approval_checks import last_words, standing_approval
-from headgate.store.entities import Approval, ApprovalDecision, LoggedModelStatus, Outcome, Promotion, Verdict
+from headgate.store.approval_checks import in_order, last_words, standing_approval
+from headgate.store.entities import (
+    Approval,
+    ApprovalDecision,
+    CheckResult,
+    LoggedModelStatus,
+    Outcome,
+    Promotion,
+    Severity,
+    Verdict,
+)
 from headgate.store.errors import (
     ChampionChanged,
     HeadgateError,
@@ -24,10 +33,22 @@ from headgate.store.errors import (
     TargetGuarded,
     VerdictUnusable,
 )
+from headgate.store.promotion_checks import awaits_approval
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
 from headgate.store.tables import metadata
-from tests.store.promotion_cases import CHAMPION, DAY, DEFINITION, HOUR, MODEL, NOW, candidate, draft, verdict_on
+from tests.store.promotion_cases import (
+    CHAMPION,
+    DAY,
+    DEFINITION,
+    HOUR,
+    MODEL,
+    NOW,
+    PASSED,
+    candidate,
+    draft,
+    verdict_on,
+)
 from tests.store.promotion_cases import promote as promote_another
 
 APPROVE, REJECT, TIMED_OUT = ApprovalDecision
@@ -272,6 +293,104 @@ def test_a_rejection_beside_a_promotion_comes_before_it_or_is_refused(store: Sto
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Where the gate asks for an approval itself: it holds, people agree, and it decides again
+
+ASKED = {
+    **DEFINITION,
+    "checks": {"all_of": [*DEFINITION["checks"]["all_of"], {"approval": "required", "by": ["alice"]}]},
+}
+WAITS = CheckResult("all_of[1]", "approval", "approved among alice", Outcome.HOLD)
+GRANTED = replace(WAITS, outcome=Outcome.PASS)
+
+
+def held_and_passed(store: Store, **changes: Any) -> tuple[Verdict, Verdict]:
+    model = candidate(store)
+    held = verdict_on(
+        store, model, gate_definition=ASKED, outcome=Outcome.HOLD, checks=(PASSED, WAITS), decided_at=NOW - 1, **changes
+    )
+    return held, verdict_on(store, model, gate_definition=ASKED, checks=(PASSED, GRANTED))
+
+
+def test_the_approval_of_a_held_verdict_is_what_the_promotion_rests_on(store: Store) -> None:
+    held, passed = held_and_passed(store)
+    approval = say(store, held)
+    say(store, held, actor="mallory")  # whose word the gate does not count
+    assert store.approvals.require(passed.verdict_id, now=NOW) == approval
+    promotion = promote(store, passed, require_approval=True)
+    assert (promotion.approval_id, promotion.approved_by) == (approval.approval_id, "alice")
+
+
+def test_a_rejection_of_a_held_verdict_stops_the_promotion_of_the_one_that_followed(store: Store) -> None:
+    held, passed = held_and_passed(store)
+    say(store, held)
+    say(store, held, REJECT, actor="bob", reason="No!")
+    with pytest.raises(NotApproved, match=r"bob rejected .*: No!"):
+        promote(store, passed)
+    assert store.promotions.history(MODEL) == ()
+    say(store, passed, actor="bob", now=NOW + 1)  # whoever rejected it approves after all
+    assert promote(store, passed).approved_by == "alice"
+
+
+@pytest.mark.parametrize("change", [{"champion_version": 7}, {"candidate_digest": "cd" * 32}, {"shadow": True}])
+def test_what_was_said_of_a_held_verdict_about_something_else_does_not_count(
+    store: Store, change: dict[str, Any]
+) -> None:
+    held, passed = held_and_passed(store, **change)
+    say(store, held, REJECT)
+    assert promote(store, passed).approved_by is None
+
+
+def test_a_verdict_whose_gate_asks_nobody_is_not_bound_to_held_ones(store: Store) -> None:
+    model = candidate(store)
+    held = verdict_on(store, model, outcome=Outcome.HOLD)
+    say(store, held, REJECT)
+    assert promote(store, verdict_on(store, model)).approved_by is None
+
+
+def test_a_rejection_of_a_held_verdict_beside_the_promotion_comes_before_it_or_after_it(store: Store) -> None:
+    for _ in range(5):
+        held, passed = held_and_passed(store)
+        say(store, held)
+        said, done = at_once(partial(say, store, held, REJECT, actor="bob"), partial(promote, store, passed))
+        assert type(said) is Approval
+        assert type(done) in (NotApproved, Promotion)
+
+
+@pytest.mark.parametrize(
+    ("checks", "waits"),
+    [
+        ((PASSED, WAITS), True),
+        ((PASSED, replace(PASSED, outcome=Outcome.HOLD), WAITS), False),
+        ((PASSED, replace(PASSED, outcome=Outcome.HOLD, severity=Severity.WARN), WAITS), True),
+        ((PASSED, GRANTED), False),
+        ((WAITS, WAITS), True),
+    ],
+)
+def test_a_verdict_awaits_an_approval_that_is_held_for_nothing_else(
+    sqlite_store: Store, checks: tuple[CheckResult, ...], waits: bool
+) -> None:
+    placed = tuple(replace(check, path=f"all_of[{index}]") for index, check in enumerate(checks))
+    verdict = verdict_on(
+        sqlite_store, candidate(sqlite_store), gate_definition=ASKED, outcome=Outcome.HOLD, checks=placed
+    )
+    assert awaits_approval(verdict) is waits
+    if waits:
+        say(sqlite_store, verdict)
+    else:
+        with pytest.raises(VerdictUnusable, match="says hold"):
+            say(sqlite_store, verdict)
+
+
+def test_an_alternative_that_lost_is_nothing_that_an_approval_has_to_wait_for(sqlite_store: Store) -> None:
+    lost = replace(PASSED, path="all_of[1].any_of[0]", outcome=Outcome.REJECT)
+    won = replace(PASSED, path="all_of[1].any_of[1]")
+    checks = (replace(WAITS, path="all_of[0]"), lost, won)
+    verdict = draft(sqlite_store, candidate(sqlite_store), outcome=Outcome.HOLD, checks=checks)
+    assert awaits_approval(verdict)
+    assert not awaits_approval(replace(verdict, checks=(checks[0], lost, replace(won, outcome=Outcome.REJECT))))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # What makes it stale
 
 
@@ -390,6 +509,29 @@ def test_the_last_word_of_each_person_counts(sqlite_store: Store) -> None:
         (APPROVE, "bob", True),
     )
     assert [word.approval_id for word in last_words(reversed(said))] == ["a-3", "a-5", "a-6"]
+
+
+def test_one_person_is_one_whatever_door_names_them(store: Store) -> None:
+    store.gates.set(MODEL, CHAMPION, DEFINITION, quorum=2, now=NOW)
+    verdict = verdict_on(store, candidate(store))
+    say(store, verdict, **{**SIGNED_ALICE, "actor": "Alice Smith (alice)"})
+    say(store, verdict, authenticated=True)
+    with pytest.raises(NotApproved, match=r"1 of 2 people approved .*: alice\."):
+        promote(store, verdict)
+    say(store, verdict, REJECT, authenticated=True)
+    say(store, verdict, **{**SIGNED_ALICE, "actor": "Alice Smith (alice)"})
+    say(store, verdict, actor="bob")
+    assert promote(store, verdict).approved_by == "bob"
+
+
+def test_words_on_several_verdicts_are_in_the_order_of_time_and_on_one_in_that_of_its_numbers() -> None:
+    def word(verdict_id: str, sequence: int, at: int) -> Approval:
+        return Approval(
+            f"{verdict_id}{sequence}", verdict_id, sequence, APPROVE, "a", True, "cli", at, "m", "@t", "c", "g"
+        )
+
+    said = (word("u", 1, 10), word("u", 2, 5), word("v", 1, 7), word("v", 2, 12))
+    assert [each.approval_id for each in in_order(said)] == ["v1", "u1", "u2", "v2"]
 
 
 @pytest.mark.parametrize("change", [{"candidate_digest": "00"}, {"gate_digest": "00"}, {"verdict_id": "v-other"}])

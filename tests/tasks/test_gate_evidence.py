@@ -11,7 +11,7 @@ import pytest
 from headgate.store import open_store
 from headgate.store.clock import now_ms
 from headgate.store.entities import DatasetInput, LoggedModelStatus, Metric, Outcome
-from headgate.store.errors import ArtifactStoreUnavailable, GateHeld, VerdictUnusable
+from headgate.store.errors import ArtifactStoreUnavailable, GateHeld, NotApproved, VerdictUnusable
 from headgate.store.settings import Settings
 from headgate.store.store import Store
 from headgate.tasks import (
@@ -156,6 +156,38 @@ def test_a_held_gate_passes_once_people_have_agreed(store: Store) -> None:
     assert decided(store, candidate, *other).outcome is Outcome.HOLD
     reject(store, held.verdict_id, actor="bob", source="cli", reason="Not on a Friday.")
     assert decided(store, candidate, *checks).outcome is Outcome.REJECT
+
+
+def test_an_old_rejection_is_not_forgotten_however_often_the_gate_decides(store: Store) -> None:
+    candidate = model(store, {"f1": 0.9}, dataset("holdout", digest="d1"))
+    checks = (Threshold("f1", at_least=0.5), Approval())
+    first = decided(store, candidate, *checks, now=1)
+    held = [decided(store, candidate, *checks, now=at) for at in range(2, 104)]
+    assert {verdict.outcome for verdict in held} == {Outcome.HOLD}
+    reject(store, first.verdict_id, actor="bob", source="cli", now=200)
+    approve(store, held[-1].verdict_id, actor="alice", source="cli", now=201)
+    assert decided(store, candidate, *checks, now=202).outcome is Outcome.REJECT
+
+
+def test_a_rejection_after_the_gate_has_passed_stops_the_promotion(store: Store) -> None:
+    candidate = model(store, {"f1": 0.9}, dataset("holdout", digest="d1"))
+    checks = (Threshold("f1", at_least=0.5), Approval())
+    held = decided(store, candidate, *checks)
+    approve(store, held.verdict_id, actor="alice", source="cli")
+    verdict = decided(store, candidate, *checks)
+    reject(store, held.verdict_id, actor="bob", source="cli", reason="Not on a Friday.")
+    with pytest.raises(NotApproved, match="bob rejected"):
+        promote(store, verdict.verdict_id, actor="ci")
+    approve(store, held.verdict_id, actor="bob", source="cli")
+    assert promote(store, verdict.verdict_id, actor="ci").approved_by == "bob"
+
+
+def test_nobody_approves_before_the_evidence_is_there(store: Store) -> None:
+    candidate = model(store, {}, dataset("holdout", digest="d1"))
+    held = decided(store, candidate, Threshold("f1", at_least=0.5, on_error="hold"), Approval())
+    assert held.outcome is Outcome.HOLD
+    with pytest.raises(GateHeld):
+        approve(store, held.verdict_id, actor="alice", source="cli")
 
 
 def test_a_verdict_that_is_held_for_something_else_can_not_be_approved(store: Store) -> None:

@@ -4,34 +4,57 @@ The last word of each person counts. A name that was only claimed and the same n
 nobody takes back an authenticated word by claiming a name. A rejection stands until whoever said it approves, or until
 the gate decides anew, whoever it was; nobody's answer in time is no approval, and no rejection either. Whose approvals
 count, and how many it takes, the guard of the target says.
+
+Where the gate itself asks for an approval, it is given to a verdict that is held, and the gate then decides again: what
+was said of the held verdicts on the same candidate's files, by the same definition of the gate, against the same
+champion, is said of that decision too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from headgate.store.entities import Approval, ApprovalDecision, Guard, Verdict
 from headgate.store.errors import NotApproved, StaleApproval
-from headgate.store.guard_rules import approver, listed
+from headgate.store.guard_rules import approver, counted, listed, person
 
 
 def last_words(approvals: Iterable[Approval]) -> tuple[Approval, ...]:
     """Return the last approval or rejection of each person, in the order in which they were said.
 
     Args:
-        approvals: of one verdict.
+        approvals: of one verdict, or of several that are about the same.
     """
     last: dict[tuple[str, bool], Approval] = {}
-    for word in sorted(approvals, key=lambda each: each.sequence):
+    for word in in_order(approvals):
         if word.decision is not ApprovalDecision.TIMED_OUT:
-            last[word.actor, word.authenticated] = word
-    return tuple(sorted(last.values(), key=lambda each: each.sequence))
+            who = person(word.actor), word.authenticated
+            last.pop(who, None)
+            last[who] = word
+    return tuple(last.values())
+
+
+def in_order(approvals: Iterable[Approval]) -> tuple[Approval, ...]:
+    """Return words in the order in which they were said: within a verdict by number, between verdicts by time."""
+    latest: dict[str, int] = {}
+    timed = []
+    for word in sorted(approvals, key=lambda each: each.sequence):
+        at = latest[word.verdict_id] = max(word.created_at, latest.get(word.verdict_id, word.created_at))
+        timed.append(((at, word.sequence), word))
+    return tuple(word for _, word in sorted(timed, key=lambda each: each[0]))
+
+
+def asks_people(verdict: Verdict) -> bool:
+    """Say whether the verdict's gate asks for approvals itself."""
+    return any(check.kind == "approval" for check in verdict.checks)
 
 
 def standing_approval(
     verdict: Verdict,
     approvals: Iterable[Approval],
     *,
+    held: Collection[str] = (),
     guard: Guard | None = None,
     approval_id: str | None = None,
     required: bool = False,
@@ -41,7 +64,8 @@ def standing_approval(
 
     Args:
         verdict: is to be used.
-        approvals: everything that was said of it.
+        approvals: everything that was said of it, and of the verdicts in ``held``.
+        held: ids of the held verdicts that are about the same, where the gate asks for approvals.
         guard: the target's; says whose approvals count, and how many it takes. None asks nobody.
         approval_id: the approval that it has to be; None takes the latest that stands and counts.
         required: refuse a verdict that nobody approved, whatever the guard says.
@@ -51,10 +75,10 @@ def standing_approval(
     Raises:
         NotApproved: somebody rejected it, whether an approval is required or not; or there are fewer approvals that
             count than it takes.
-        StaleApproval: ``approval_id`` is not of this verdict, or whoever said it said something else since.
+        StaleApproval: ``approval_id`` is of none of these verdicts, or whoever said it said something else since.
     """
     said = tuple(approvals)
-    standing = last_words(word for word in said if _is_bound_to(word, verdict))
+    standing = last_words(word for word in said if _is_bound_to(word, verdict, held))
     rejections = [word for word in standing if word.decision is ApprovalDecision.REJECT]
     if rejections:
         raise _rejected(verdict, rejections[-1])
@@ -77,7 +101,8 @@ def standing_approval(
         raise _too_few(verdict, guard, people, needed)
     if approval_id is not None:
         return named
-    return counting[-1][1] if counting else None
+    by_gate = [word for _, word in counting if _counts_by_gate(word, verdict.gate_definition.get("checks"))]
+    return by_gate[-1] if by_gate else counting[-1][1] if counting else None
 
 
 def stale(verdict: Verdict, why: str, **more: str | None) -> StaleApproval:
@@ -90,9 +115,20 @@ def stale(verdict: Verdict, why: str, **more: str | None) -> StaleApproval:
     )
 
 
-def _is_bound_to(word: Approval, verdict: Verdict) -> bool:
-    about = (word.verdict_id, word.candidate_model_id, word.candidate_digest, word.gate_digest)
-    return about == (verdict.verdict_id, verdict.candidate_model_id, verdict.candidate_digest, verdict.gate_digest)
+def _is_bound_to(word: Approval, verdict: Verdict, held: Collection[str]) -> bool:
+    about = (word.candidate_model_id, word.candidate_digest, word.gate_digest)
+    same = about == (verdict.candidate_model_id, verdict.candidate_digest, verdict.gate_digest)
+    return same and (word.verdict_id == verdict.verdict_id or word.verdict_id in held)
+
+
+def _counts_by_gate(word: Approval, checks: Any) -> bool:
+    """Say whether an approval that the gate asks for counts this word; ``checks`` is of its canonical definition."""
+    if not isinstance(checks, Mapping):
+        return False
+    members = [*checks.get("all_of", ()), *checks.get("any_of", ())]
+    if "approval" in checks:
+        return counted(word, checks.get("by", ()), authenticated=checks.get("authenticated", False)) is not None
+    return any(_counts_by_gate(word, member) for member in members)
 
 
 def _too_few(verdict: Verdict, guard: Guard | None, people: set[str], needed: int) -> NotApproved:

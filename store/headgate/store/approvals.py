@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, insert, or_, select
 
-from headgate.store.approval_checks import last_words, stale, standing_approval
+from headgate.store.approval_checks import asks_people, last_words, stale, standing_approval
 from headgate.store.database import Database
-from headgate.store.entities import DEFAULT_WORKSPACE, Approval, ApprovalDecision, Guard, Verdict
+from headgate.store.entities import DEFAULT_WORKSPACE, Approval, ApprovalDecision, Guard, Outcome, Verdict
 from headgate.store.errors import InvalidInput, NotFound, PromotionRefused
 from headgate.store.gates import find_guard
 from headgate.store.guard_rules import require_may_approve
+from headgate.store.id_sets import is_one_of
 from headgate.store.promotion_checks import (
     require_guarded_by,
     require_same_candidate,
@@ -31,6 +32,10 @@ from headgate.store.verdicts import find_verdict, no_such_verdict
 _APPROVAL = ApprovalRow.__table__
 _VERDICT = VerdictRow.__table__
 _COLUMNS = tuple(field.name for field in fields(Approval))
+_ABOUT = (
+    *("workspace", "model_name", "target", "candidate_model_id", "candidate_digest", "gate_digest"),
+    "champion_version",
+)
 _MAX_ACTOR = 256
 _MAX_SOURCE = 64
 _MAX_REASON = 60_000
@@ -142,6 +147,41 @@ class Approvals:
         with self._database.read() as conn:
             return tuple(word for word in read_approvals(conn, verdict_id) if word.workspace == self._workspace)
 
+    def of_held(
+        self,
+        model_name: str,
+        target: str,
+        *,
+        candidate_model_id: str,
+        candidate_digest: str | None,
+        gate_digest: str,
+        champion_version: int | None,
+    ) -> tuple[Approval, ...]:
+        """Return everything that was said of the verdicts that were held on this candidate's files.
+
+        Args:
+            model_name: the registered model.
+            target: ``@alias`` or ``stage:Name``.
+            candidate_model_id: the LoggedModel that was decided about.
+            candidate_digest: of its files; None for an external model.
+            gate_digest: of the definition of the gate that decided.
+            champion_version: that held the target then; None for nobody.
+        """
+        about = {
+            "workspace": self._workspace,
+            "model_name": model_name,
+            "target": str(parse_target(target)),
+            "candidate_model_id": candidate_model_id,
+            "candidate_digest": candidate_digest,
+            "gate_digest": gate_digest,
+            "champion_version": champion_version,
+        }
+        with self._database.read() as conn:
+            held = select(_VERDICT.c.verdict_id).where(*_held(about))
+            said = select(_APPROVAL).where(_APPROVAL.c.verdict_id.in_(held))
+            rows = conn.execute(said.order_by(_APPROVAL.c.verdict_id, _APPROVAL.c.sequence))
+            return tuple(_entity(row) for row in rows.mappings())
+
     def require_permits(self, verdict_id: str, *, now: int) -> None:
         """Raise unless a promotion by this verdict would go through now, but for what people say of it. Only reads.
 
@@ -173,9 +213,11 @@ class Approvals:
         """
         with self._database.read() as conn:
             verdict = _required_verdict(conn, self._workspace, verdict_id)
+            about = _about_the_same(conn, verdict)
             approval = standing_approval(
                 verdict,
-                read_approvals(conn, verdict_id),
+                read_approvals(conn, *about),
+                held=about,
                 guard=find_guard(conn, self._workspace, verdict.model_name, verdict.target),
                 approval_id=approval_id,
                 required=True,
@@ -211,19 +253,37 @@ def approval_to_use(
 ) -> Approval | None:
     """Return the approval that a promotion rests on, within its transaction; see :func:`standing_approval`.
 
-    The verdict's row is locked, so a rejection that comes at the same time comes before the promotion, or finds that
-    the verdict was used.
+    The rows of the verdicts are locked, so a rejection that comes at the same time comes before the promotion, or finds
+    that the verdict was used.
     """
-    conn.execute(select(_VERDICT.c.verdict_id).where(_VERDICT.c.verdict_id == verdict.verdict_id).with_for_update())
+    about = _about_the_same(conn, verdict, lock=True)
     return standing_approval(
-        verdict, read_approvals(conn, verdict.verdict_id), guard=guard, approval_id=approval_id, required=required
+        verdict, read_approvals(conn, *about), held=about, guard=guard, approval_id=approval_id, required=required
     )
 
 
-def read_approvals(conn: Connection, verdict_id: str) -> tuple[Approval, ...]:
-    """Return everything that was said of a verdict, in order, within the caller's transaction."""
-    statement = select(_APPROVAL).where(_APPROVAL.c.verdict_id == verdict_id).order_by(_APPROVAL.c.sequence)
-    return tuple(_entity(row) for row in conn.execute(statement).mappings())
+def read_approvals(conn: Connection, *verdict_ids: str) -> tuple[Approval, ...]:
+    """Return everything that was said of verdicts, of each in order, within the caller's transaction."""
+    statement = select(_APPROVAL).where(is_one_of(conn, _APPROVAL.c.verdict_id, verdict_ids))
+    rows = conn.execute(statement.order_by(_APPROVAL.c.verdict_id, _APPROVAL.c.sequence))
+    return tuple(_entity(row) for row in rows.mappings())
+
+
+def _about_the_same(conn: Connection, verdict: Verdict, *, lock: bool = False) -> tuple[str, ...]:
+    """Return the ids of a verdict and, where its gate asks for approvals, of the held ones that are about the same."""
+    one = _VERDICT.c.verdict_id == verdict.verdict_id
+    if asks_people(verdict):
+        # The candidate first, outside the alternative: it is what the index finds, and all that MariaDB locks.
+        held = _held({name: getattr(verdict, name) for name in _ABOUT})
+        one = and_(_VERDICT.c.candidate_model_id == verdict.candidate_model_id, or_(one, and_(*held)))
+    statement = select(_VERDICT.c.verdict_id).where(one).order_by(_VERDICT.c.verdict_id)
+    return tuple(conn.execute(statement.with_for_update() if lock else statement).scalars())
+
+
+def _held(about: Mapping[str, Any]) -> list[Any]:
+    """Return the conditions of the verdicts that are about something, and held."""
+    same = [_VERDICT.c[name] == value for name, value in about.items()]
+    return [*same, _VERDICT.c.outcome == str(Outcome.HOLD), _VERDICT.c.shadow.is_(False)]
 
 
 def _locked_verdict(conn: Connection, workspace: str, verdict_id: str) -> Verdict:

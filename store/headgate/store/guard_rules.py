@@ -1,26 +1,32 @@
-"""Whom a guard lets approve and override: pure functions on plain values.
+"""Who people are, and whom a guard lets approve and override: pure functions on plain values.
 
 An entry of an allow-list is a person's name as a door knows it: the user of a token, the id of an Airflow user. Airflow
-tells a person as ``Alice Smith (alice)``: the entry ``alice`` means them too.
+tells a person as ``Alice Smith (alice)``: they are ``alice``, on a list and without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 
 from headgate.store.entities import Approval, Guard
 from headgate.store.errors import InvalidInput, NotPermitted
 
 MOST_PEOPLE = 200
 _MAX_NAME = 256
+_WITH_FULL_NAME = re.compile(r".* \((.+)\)", re.DOTALL)
 
 
-def person(actor: str, allowed: Iterable[str]) -> str | None:
-    """Return the entry of an allow-list that ``actor`` is; None when they are not on it."""
-    for name in allowed:
-        if actor == name or actor.endswith(f" ({name})"):
-            return name
-    return None
+def person(actor: str) -> str:
+    """Return who an actor is: the name that a door put in parentheses behind a full one, or else the actor's own."""
+    told = _WITH_FULL_NAME.fullmatch(actor)
+    return told[1] if told is not None else actor
+
+
+def on_list(actor: str, allowed: Iterable[str]) -> str | None:
+    """Return the person that ``actor`` is on an allow-list; None when they are not on it."""
+    entries = [name for name in allowed if actor == name or actor.endswith(f" ({name})")]
+    return min(entries, key=len) if entries else None
 
 
 def approver(guard: Guard | None, word: Approval) -> str | None:
@@ -29,17 +35,26 @@ def approver(guard: Guard | None, word: Approval) -> str | None:
     A claimed name and the same name authenticated are one person here: nobody fills a quorum alone.
     """
     if guard is None:
-        return word.actor
-    if guard.authenticated and not word.authenticated:
+        return person(word.actor)
+    return counted(word, guard.approvers, authenticated=guard.authenticated)
+
+
+def counted(word: Approval, allowed: Collection[str], *, authenticated: bool) -> str | None:
+    """Return whose approval a word counts as where ``allowed`` may approve, anybody if empty; None when it does not.
+
+    Args:
+        authenticated: a name that was only claimed counts for nothing.
+    """
+    if authenticated and not word.authenticated:
         return None
-    return person(word.actor, guard.approvers) if guard.approvers else word.actor
+    return on_list(word.actor, allowed) if allowed else person(word.actor)
 
 
 def require_may_approve(guard: Guard | None, actor: str, *, authenticated: bool) -> None:
     """Raise NotPermitted unless an approval of ``actor`` counts."""
     if guard is None:
         return
-    if guard.approvers and person(actor, guard.approvers) is None:
+    if guard.approvers and on_list(actor, guard.approvers) is None:
         raise _not_permitted(
             guard, actor, "approve its promotions", f"One of {listed(guard.approvers)} has to approve them."
         )
@@ -53,7 +68,7 @@ def require_may_override(guard: Guard, actor: str, *, authenticated: bool, what:
     Args:
         what: they want to do, for the message.
     """
-    if person(actor, guard.overriders) is None:
+    if on_list(actor, guard.overriders) is None:
         who = (
             f"One of {listed(guard.overriders)} may."
             if guard.overriders

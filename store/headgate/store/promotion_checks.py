@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headgate.store.clock import iso_date
+from headgate.store.composition import composed
 from headgate.store.entities import (
     Guard,
     LifecycleStage,
@@ -51,9 +52,12 @@ class Holder:
 
 
 def awaits_approval(verdict: Verdict) -> bool:
-    """Say whether a verdict is held, and a check of its gate waits for people to agree."""
-    waiting = (check.kind == "approval" and check.outcome is Outcome.HOLD for check in verdict.checks)
-    return verdict.outcome is Outcome.HOLD and any(waiting)
+    """Say whether a verdict is held for nothing else than that people agree: were they to, its gate would pass."""
+    waiting = [check for check in verdict.checks if check.kind == "approval" and check.outcome is Outcome.HOLD]
+    if verdict.outcome is not Outcome.HOLD or not waiting:
+        return False
+    agreed = (replace(check, outcome=Outcome.PASS) if check in waiting else check for check in verdict.checks)
+    return composed(agreed) is Outcome.PASS
 
 
 def require_usable(verdict: Verdict, now: int, *, or_awaited: bool = False) -> None:

@@ -179,14 +179,14 @@ def _validation(store: Store, run_id: str) -> ValidationFound | None:
 
 def _approvals(store: Store, gate: Gate, contest: Contest, model_name: str, target: str) -> tuple[ApprovalWord, ...]:
     """Return what people said of this candidate's verdicts by this gate, against this champion."""
-    candidate = contest.candidate
-    version = contest.champion.version if contest.champion is not None else None
-    held = store.verdicts.search(
-        model_name, target=target, candidate_model_id=str(candidate.model_id), outcome=Outcome.HOLD
+    return store.approvals.of_held(
+        model_name,
+        target,
+        candidate_model_id=str(contest.candidate.model_id),
+        candidate_digest=contest.candidate.artifact_digest,
+        gate_digest=gate.digest,
+        champion_version=contest.champion.version if contest.champion is not None else None,
     )
-    about = (gate.digest, candidate.artifact_digest, version)
-    same = [v for v in held.items if (v.gate_digest, v.candidate_digest, v.champion_version) == about and not v.shadow]
-    return tuple(word for verdict in same for word in store.approvals.of_verdict(verdict.verdict_id))
 
 
 def _paired(

@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from headgate.store.composition import composed
 from headgate.store.entities import Metric, Outcome, Severity
 from headgate.tasks.gates.evidence import Evidence
 from headgate.tasks.gates.explain import explain, verdict_json
@@ -248,3 +249,9 @@ def test_verdicts_are_strict_json_and_read_as_lines(gate: Gate, evidence: Eviden
     assert all(line and "\n" not in line for line in lines)
     assert all(any(check.rule in line for line in lines) for check in verdict.checks)
     assert judge(gate, evidence, against, NOW + 1).verdict_id != verdict.verdict_id
+
+
+@given(gates, candidates, champions)
+def test_a_verdict_says_what_its_checks_compose_to(gate: Gate, evidence: Evidence, against: Evidence | None) -> None:
+    verdict = judge(gate, evidence, against)
+    assert composed(reversed(verdict.checks)) is verdict.outcome

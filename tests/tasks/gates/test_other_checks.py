@@ -253,6 +253,9 @@ def word(actor: str, decision: str = "approve", at: int = 1, **changes: Any) -> 
         ([word("alice")], "hold"),
         ([word("alice"), word("alice", authenticated=False)], "hold"),
         ([word("alice"), word("mallory")], "hold"),
+        ([word("alice"), word("Alice Smith (alice)")], "hold"),
+        ([word("alice"), word("Bob Builder (bob)")], "pass"),
+        ([word("alice"), word("bob"), word("Bob Builder (bob)", "reject", at=2)], "reject"),
         ([word("alice"), word("bob")], "pass"),
         ([word("alice"), word("bob"), word("carol", "reject")], "reject"),
         ([word("alice", "reject"), word("alice", at=2), word("bob")], "pass"),
@@ -266,6 +269,13 @@ def word(actor: str, decision: str = "approve", at: int = 1, **changes: Any) -> 
 )
 def test_a_gate_holds_until_enough_people_agree(words: list[Word], outcome: str) -> None:
     assert judge(APPROVED, candidate(approvals=tuple(words))).outcome == outcome
+
+
+def test_one_person_fills_no_quorum_alone_where_anybody_may_approve() -> None:
+    gate = gate_of(Approval(quorum=2))
+    words = tuple(word(who, gate_digest=gate.digest) for who in ("alice", "Alice Smith (alice)", "bob"))
+    assert judge(gate, candidate(approvals=words[:2])).outcome is Outcome.HOLD
+    assert judge(gate, candidate(approvals=words)).outcome is Outcome.PASS
 
 
 def test_a_claimed_name_does_not_count_where_names_must_be_authenticated() -> None:

@@ -1,14 +1,9 @@
 """``decide``: a gate, the evidence and the clock's reading in, a verdict out. No database, no clock, no I/O.
 
-How outcomes compose. Checks with severity ``warn`` are recorded and never decide. Of the others:
-
-========  =============================================================================================
-all_of    ``error`` if one is an error, else ``reject`` if one rejects, else ``hold`` if one holds, else ``pass``
-any_of    ``error`` if one is an error, else ``pass`` if one passes, else ``hold`` if one holds, else ``reject``
-========  =============================================================================================
-
-An error dominates an ``any_of`` too: a measurement that is broken is a fault to repair, not an alternative that lost.
-So a verdict that passes rests on sound evidence in every check that could have blocked it.
+How outcomes compose, :mod:`headgate.store.composition` says. An error dominates an ``any_of`` too: a measurement that
+is broken is a fault to repair, not an alternative that lost. So a verdict that passes rests on sound evidence in every
+check that could have blocked it; but where ``on_error`` makes an error a rejection or a hold, an alternative of an
+``any_of`` may lose by it.
 """
 
 from __future__ import annotations
@@ -19,6 +14,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
+from headgate.store.composition import group_outcome
 from headgate.store.entities import DEFAULT_WORKSPACE, CheckResult, Outcome, Severity, Verdict
 from headgate.store.errors import InvalidInput
 from headgate.tasks.gates.case import Answer, Case
@@ -54,8 +50,6 @@ _FIGURES = attrgetter(
     *("metric", "dataset_name", "dataset_digest", "run_id", "measured_at"),
 )
 _GROUPS = (AllOf, AnyOf)
-_ALL_OF = (Outcome.ERROR, Outcome.REJECT, Outcome.HOLD, Outcome.PASS)
-_ANY_OF = (Outcome.ERROR, Outcome.PASS, Outcome.HOLD, Outcome.REJECT)
 _JUDGES: dict[type[Demand], Callable[[Any, Case], Answer]] = {
     Threshold: judge_threshold,
     Improvement: judge_improvement,
@@ -145,10 +139,10 @@ def _judge(check: Check, path: str, case: Case) -> tuple[Outcome, list[CheckResu
     if not isinstance(check, _GROUPS):
         result = _result(check, path, _JUDGES[type(check)](check, case), case.gate.on_error)
         return result.outcome, [result]
-    kind, order = ("all_of", _ALL_OF) if isinstance(check, AllOf) else ("any_of", _ANY_OF)
+    kind = "all_of" if isinstance(check, AllOf) else "any_of"
     prefix = f"{path}.{kind}" if path else kind
     judged = [_judge(member, f"{prefix}[{index}]", case) for index, member in enumerate(check.checks)]
-    return _first(order, _decisive(check.checks, judged)), [result for _, results in judged for result in results]
+    return group_outcome(kind, _decisive(check.checks, judged)), [result for _, results in judged for result in results]
 
 
 def _result(check: Demand, path: str, answer: Answer, on_error: OnError | None) -> CheckResult:
@@ -184,8 +178,3 @@ def _decisive(checks: Iterable[Check], judged: Iterable[tuple[Outcome, list[Chec
         for check, (outcome, _) in zip(checks, judged, strict=True)
         if isinstance(check, _GROUPS) or check.severity is Severity.BLOCK
     }
-
-
-def _first(order: tuple[Outcome, ...], outcomes: set[Outcome]) -> Outcome:
-    # A group without a decisive check can't be built; were one to come here all the same, it must not pass.
-    return next((outcome for outcome in order if outcome in outcomes), Outcome.ERROR)

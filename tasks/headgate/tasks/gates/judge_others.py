@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from headgate.store.approval_checks import in_order, last_words
 from headgate.store.entities import Approval as ApprovalWord
 from headgate.store.entities import ApprovalDecision, Outcome
+from headgate.store.guard_rules import counted
 from headgate.tasks.gates.case import Answer, Case, error, problem_of, without_champion
 from headgate.tasks.gates.evidence import (
     Finding,
@@ -181,24 +183,24 @@ def judge_function(check: Function, case: Case) -> Answer:
 
 
 def judge_approval(check: Approval, case: Case) -> Answer:
-    words = _last_words(case)
-    rejections = [word for word in words.values() if word.decision is ApprovalDecision.REJECT]
-    allowed = [
-        word
-        for word in words.values()
+    said = in_order(word for word in case.candidate.approvals if _is_bound(word, case))
+    words = last_words(said)
+    rejections = [word for word in words if word.decision is ApprovalDecision.REJECT]
+    counting = {
+        word: who
+        for word in words
         if word.decision is ApprovalDecision.APPROVE
-        and (not check.by or word.actor in check.by)
-        and (word.authenticated or not check.authenticated)
-    ]
-    people = sorted({word.actor for word in allowed})
-    timed_out = [word for word in case.candidate.approvals if _is_bound(word, case) and _timed_out(word)]
+        and (who := counted(word, check.by, authenticated=check.authenticated)) is not None
+    }
+    people = sorted(set(counting.values()))
+    last = next((word for word in reversed(said) if word in counting or _timed_out(word)), None)
     if rejections:
         word = rejections[-1]
         because = f": {word.reason.rstrip('.')}" if word.reason else ""
         answer = Answer(Outcome.REJECT, f"{word.actor} rejected it{because}.")
     elif len(people) >= check.quorum:
         answer = Answer(Outcome.PASS, f"Approved by {', '.join(people)}.")
-    elif timed_out and (not allowed or max(map(_when, timed_out)) > max(map(_when, allowed))):
+    elif last is not None and _timed_out(last):
         answer = Answer(Outcome.REJECT, "Nobody answered in time, which means no.")
     else:
         so_far = f" so far by {', '.join(people)}" if people else " by nobody yet"
@@ -206,14 +208,8 @@ def judge_approval(check: Approval, case: Case) -> Answer:
     answer.actual, answer.threshold = float(len(people)), float(check.quorum)
     answer.metric = "approvals"
     if words:
-        answer.measured_at = max(word.created_at for word in words.values())
+        answer.measured_at = max(word.created_at for word in words)
     return answer
-
-
-def _last_words(case: Case) -> dict[tuple[str, bool], ApprovalWord]:
-    """Return the last word of each person, by when they said it; a claimed name is another person."""
-    bound = [word for word in case.candidate.approvals if _is_bound(word, case) and not _timed_out(word)]
-    return {(word.actor, word.authenticated): word for word in sorted(bound, key=_when)}
 
 
 def _is_bound(word: ApprovalWord, case: Case) -> bool:
@@ -230,7 +226,3 @@ def _is_bound(word: ApprovalWord, case: Case) -> bool:
 
 def _timed_out(word: ApprovalWord) -> bool:
     return word.decision is ApprovalDecision.TIMED_OUT
-
-
-def _when(word: ApprovalWord) -> tuple[int, int]:
-    return word.created_at, word.sequence
