@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,39 @@ def test_a_sound_model_is_left_alone_and_its_end_is_recorded(
     assert ended.verdict is not None
     assert watch_error(ended) is None
     assert last(store).to_version == 2
+
+
+def test_what_is_final_is_recorded_once_and_stays_so(store: Store, models: tuple[LoggedModel, LoggedModel]) -> None:
+    log(store, models[1], 0.01, 0.01)
+    ended = look(store, now=END)
+    log(store, models[1], 0.9, 0.9, after=2 * HOUR)  # late, and too late
+    again = [look(store, now=END + n) for n in (1, HOUR)]
+    assert [(each.outcome, each.verdict, each.checks) for each in again] == [
+        (Outcome.PASS, ended.verdict, ended.checks)
+    ] * 2
+    judged = [verdict for verdict in store.verdicts.search(MODEL).items if verdict.gate_name == WATCH.name]
+    assert judged == [ended.verdict]
+    other = watch_from_definition({**WATCH.definition(), "min_points": 1})
+    assert look(store, now=END, watch=other).outcome is Outcome.REJECT  # another watch judges by itself
+
+
+def test_two_looks_at_once_record_one_judgement(store: Store, models: tuple[LoggedModel, LoggedModel]) -> None:
+    log(store, models[1], 0.01, 0.01)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda n: look(store, now=END + n), range(4)))
+    assert found[0].verdict is not None
+    assert [each.verdict for each in found] == [found[0].verdict] * 4
+
+
+def test_what_was_only_recorded_is_rolled_back_by_a_later_look(
+    store: Store, models: tuple[LoggedModel, LoggedModel]
+) -> None:
+    log(store, models[1], 0.9, 0.9)
+    judged = look(store, rolls_back=False).verdict
+    found = look(store, now=NOW + 13 * HOUR)
+    assert judged is not None
+    assert found.rollback == last(store)
+    assert last(store).verdict_id == judged.verdict_id
 
 
 def test_a_passing_watch_is_no_ticket_to_promote(store: Store, models: tuple[LoggedModel, LoggedModel]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headgate.store.clock import iso_date, now_ms
 from headgate.store.entities import CheckResult, Outcome, Promotion, PromotionKind, Verdict
 from headgate.store.errors import (
+    AlreadyExists,
     ChampionChanged,
     GateErrored,
     GateHeld,
@@ -72,7 +73,8 @@ def look_after_promotion(
 ) -> Watched:
     """Look once at what was measured on a promoted model since its promotion, and roll it back if it breaks the watch.
 
-    It may run as often as one likes: a judgement that is final is recorded, and a rollback made, once.
+    It may run as often as one likes: a judgement that is final is recorded, and a rollback made, once. What is measured
+    after it changes nothing any more.
 
     Args:
         store: where the promotion and the measurements are.
@@ -114,17 +116,21 @@ def look_after_promotion(
             f"Version {holder.version} of {model_name!r} was registered without a LoggedModel: it has no measurements.",
             remedy="Promote a model that was logged with log_model, or with create_external_model.",
         )
-    points = store.promotions.measured_since(
-        holder.model_id, watch.metrics, since=promotion.created_at, until=min(until, moment)
-    )
-    outcome, checks = judge(watch, points, since=promotion.created_at, now=moment)
-    found = Watched(promotion, outcome, until, checks)
-    if outcome is Outcome.HOLD:
-        return found
-    verdict = store.verdicts.record(_verdict(store, watch, promotion, holder.model_id, found, actor, run_id, moment))
+    verdict = _recorded(store, watch, promotion)
+    if verdict is None:
+        points = store.promotions.measured_since(
+            holder.model_id, watch.metrics, since=promotion.created_at, until=min(until, moment)
+        )
+        outcome, checks = judge(watch, points, since=promotion.created_at, now=moment)
+        open_ = Watched(promotion, outcome, until, checks)
+        if outcome is Outcome.HOLD:
+            return open_
+        verdict = _record(store, _verdict(store, watch, promotion, holder.model_id, open_, actor, run_id, moment))
+    outcome, checks = verdict.outcome, verdict.checks
+    found = Watched(promotion, outcome, until, checks, verdict)
     broken = outcome is Outcome.REJECT or (outcome is Outcome.ERROR and watch.when_silent is WhenSilent.ROLL_BACK)
     if not (broken and rolls_back and promotion.from_version is not None):
-        return replace(found, verdict=verdict)
+        return found
     try:
         rollback = roll_back(
             store,
@@ -138,7 +144,7 @@ def look_after_promotion(
             now=moment,
         )
     except ChampionChanged:
-        return replace(found, verdict=verdict, superseded=True)
+        return replace(found, superseded=True)
     return replace(found, verdict=replace(verdict, used_by=rollback.promotion_id), rollback=rollback)
 
 
@@ -247,6 +253,28 @@ def _superseded(store: Store, watch: Watch, promotion: Promotion, last: Promotio
     return Watched(promotion, Outcome.HOLD, until, superseded=True)
 
 
+def _recorded(store: Store, watch: Watch, promotion: Promotion) -> Verdict | None:
+    """Return the final judgement that an earlier look recorded; None when there is none yet."""
+    try:
+        return store.verdicts.get(_verdict_id(watch, promotion))
+    except NotFound:
+        return None
+
+
+def _record(store: Store, verdict: Verdict) -> Verdict:
+    """Record a final judgement, or return that of another look which came first."""
+    try:
+        return store.verdicts.record(verdict)
+    except AlreadyExists:
+        return store.verdicts.get(verdict.verdict_id)
+
+
+def _verdict_id(watch: Watch, promotion: Promotion) -> str:
+    """Name the final judgement of a watch on a promotion: there is one."""
+    named = f"{promotion.promotion_id} {watch.digest}"
+    return f"v-{hashlib.sha256(named.encode()).hexdigest()[:32]}"
+
+
 def _verdict(
     store: Store,
     watch: Watch,
@@ -259,7 +287,7 @@ def _verdict(
 ) -> Verdict:
     model = store.logged_models.get(model_id)
     return Verdict(
-        verdict_id=f"v-{uuid.uuid4().hex}",
+        verdict_id=_verdict_id(watch, promotion),
         gate_name=watch.name,
         gate_digest=watch.digest,
         gate_definition=watch.definition(),
