@@ -301,6 +301,10 @@ COMMAND_DOCUMENTS: Mapping[tuple[str, ...], str] = {
     ("models", "promote"): "an object: `promotion` and `verdict`",
     ("models", "rollback"): "a promotion",
     ("models", "guard"): "a guard",
+    (
+        "models",
+        "guards",
+    ): "an object: `guards` (array of guards); with `--check`, `declared` (how many the file declares)",
     ("models", "unguard"): "an object: `removed` (whether there was a guard)",
     ("models", "stages"): "an object: `stage_rules` (or null)",
     ("models", "override"): "a promotion",

@@ -6,8 +6,8 @@ its own transaction. The model's row is locked meanwhile, so a guard that is set
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select
@@ -27,6 +27,19 @@ _MODEL = RegisteredModelRow.__table__
 _COLUMNS = tuple(field.name for field in fields(Guard))
 _PEOPLE = ("approvers", "quorum", "authenticated", "overriders")
 _CHANGING = ("gate_name", "gate_digest", "gate_definition", "updated_at", "updated_by", *_PEOPLE)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTerms:
+    """What shall guard a target, all of it said: see :meth:`Guards.set`."""
+
+    model_name: str
+    target: str
+    definition: Mapping[str, Any]
+    approvers: tuple[str, ...] = ()
+    quorum: int = 0
+    authenticated: bool = False
+    overriders: tuple[str, ...] = ()
 
 
 class Guards:
@@ -83,22 +96,30 @@ class Guards:
             NotPermitted: the guard that is there names overriders, and the actor is none of them.
         """
         guard = _guard(self._workspace, model_name, target, definition, now, actor)
-        said = {
-            "approvers": None if approvers is None else checked_people("approvers", approvers),
-            "quorum": quorum,
-            "authenticated": authenticated,
-            "overriders": None if overriders is None else checked_people("overriders", overriders),
-        }
+        said = _said(approvers, quorum, authenticated, overriders)
+        return self._database.transact(lambda conn: _replace(conn, guard, said, actor_authenticated))
 
-        def work(conn: Connection) -> Guard:
-            lock_registered_model(conn, self._workspace, model_name)
-            standing = find_guard(conn, self._workspace, model_name, guard.target)
-            wanted = _with_people(guard, standing, said)
-            if standing is not None and standing.overriders and not _same(standing, wanted):
-                require_may_override(
-                    standing, actor, authenticated=actor_authenticated, what="change who and what guards it"
-                )
-            return set_guard(conn, wanted, standing)
+    def set_all(
+        self, terms: Sequence[GuardTerms], *, now: int, actor: str = "", actor_authenticated: bool = False
+    ) -> tuple[Guard, ...]:
+        """Guard several targets, all of them or none; raises as :meth:`set`.
+
+        Returns:
+            The guards, in the order of the terms.
+        """
+        wanted = [
+            (
+                _guard(self._workspace, each.model_name, each.target, each.definition, now, actor),
+                _said(each.approvers, each.quorum, each.authenticated, each.overriders),
+            )
+            for each in terms
+        ]
+
+        def work(conn: Connection) -> tuple[Guard, ...]:
+            # Models are locked in one order, so that no two of these wait for each other.
+            in_order = sorted(wanted, key=lambda each: (each[0].model_name, each[0].target))
+            made = {id(guard): _replace(conn, guard, said, actor_authenticated) for guard, said in in_order}
+            return tuple(made[id(guard)] for guard, _ in wanted)
 
         return self._database.transact(work)
 
@@ -219,6 +240,28 @@ def set_guard(conn: Connection, guard: Guard, standing: Guard | None) -> Guard:
     subject = f"{guard.model_name}{guard.target}"
     announce(conn, guard.workspace, "guard.set", subject, payload, guard.updated_at, model_name=guard.model_name)
     return guard
+
+
+def _replace(conn: Connection, guard: Guard, said: Mapping[str, Any], authenticated: bool) -> Guard:
+    """Set a guard with the people that were said, if whoever sets it may; see :meth:`Guards.set`."""
+    lock_registered_model(conn, guard.workspace, guard.model_name)
+    standing = find_guard(conn, guard.workspace, guard.model_name, guard.target)
+    wanted = _with_people(guard, standing, said)
+    if standing is not None and standing.overriders and not _same(standing, wanted):
+        what = "change who and what guards it"
+        require_may_override(standing, guard.updated_by, authenticated=authenticated, what=what)
+    return set_guard(conn, wanted, standing)
+
+
+def _said(
+    approvers: Iterable[str] | None, quorum: int | None, authenticated: bool | None, overriders: Iterable[str] | None
+) -> dict[str, Any]:
+    return {
+        "approvers": None if approvers is None else checked_people("approvers", approvers),
+        "quorum": quorum,
+        "authenticated": authenticated,
+        "overriders": None if overriders is None else checked_people("overriders", overriders),
+    }
 
 
 def _remove(conn: Connection, standing: Guard, now: int, actor: str) -> None:

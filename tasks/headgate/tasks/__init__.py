@@ -52,6 +52,7 @@ _NAMES = {
     "gate_error": ".promote",
     "gate_from_definition": ".gates.definition",
     "load_gate": ".gates.file",
+    "load_guards": ".guards",
     "load_project": ".projects.source",
     "load_suite": ".expectations.suite",
     "load_watch": ".watch.file",
@@ -71,6 +72,7 @@ _NAMES = {
     "request_approval": ".approvals",
     "require_approval": ".approvals",
     "roll_back": ".promote",
+    "set_guards": ".guards",
     "run_project": ".run_project",
     "tracked": ".functions.tracked",
     "tracking": ".tracking",
@@ -123,6 +125,8 @@ if TYPE_CHECKING:
     from headgate.tasks.gates.model import NoChampion as NoChampion
     from headgate.tasks.gates.model import Signature as Signature
     from headgate.tasks.gates.model import Threshold as Threshold
+    from headgate.tasks.guards import load_guards as load_guards
+    from headgate.tasks.guards import set_guards as set_guards
     from headgate.tasks.measure import measure_champion as measure_champion
     from headgate.tasks.measure import measure_model as measure_model
     from headgate.tasks.process import ProcessScope as ProcessScope
@@ -199,6 +203,7 @@ __all__ = [
     "gate_error",
     "gate_from_definition",
     "load_gate",
+    "load_guards",
     "load_project",
     "load_suite",
     "load_watch",
@@ -219,6 +224,7 @@ __all__ = [
     "require_approval",
     "roll_back",
     "run_project",
+    "set_guards",
     "tracked",
     "tracking",
     "validate_data",

@@ -49,6 +49,22 @@ def test_a_guard_says_whose_approvals_it_takes(headgate: CommandLine, store: Sto
     assert refused["type"] == "NotPermitted"
 
 
+def test_a_file_declares_guards(headgate: CommandLine, store: Store, tmp_path: Path) -> None:
+    (tmp_path / "gate.yaml").write_text(GATE)
+    file = tmp_path / "guards.yaml"
+    file.write_text(f"guards:\n  - {{model: {MODEL}, alias: champion, gate: gate.yaml, overriders: [root]}}\n")
+    assert headgate.json("models", "guards", file, "--check") == {"declared": 1}
+    assert store.gates.list() == ()
+    (made,) = headgate.json("models", "guards", file, "--actor", "alice")["guards"]
+    assert list(made) == list(DOCUMENTED["guard"])
+    assert (made["target"], made["gate_name"], made["overriders"]) == (CHAMPION, "screening-gate", ["root"])
+    assert "screening-gate" in headgate("models", "guards", file, "--actor", "alice").stdout
+    file.write_text(file.read_text().replace("root", "alice"))
+    assert headgate.error("models", "guards", file, "--actor", "alice", exit_code=3)["type"] == "NotPermitted"
+    file.write_text(file.read_text().replace("alias", "name"))
+    assert "guards.yaml:2: unknown key `name`" in headgate.error("models", "guards", file)["message"]
+
+
 def test_a_token_proves_who_approves(
     headgate: CommandLine, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -85,6 +85,52 @@ def guard(
 
 
 @click.command()
+@click.argument("file", metavar="FILE")
+@click.option("--check", is_flag=True, help="Only read the file and say what is wrong with it.")
+@click.option("--actor", help=_ACTOR)
+@store_options
+@json_option
+def guards(
+    file: str, check: bool, actor: str | None, store_url: str | None, artifact_root: str | None, as_json: bool
+) -> None:
+    """Let the guards that FILE declares stand, all of them or none; other targets keep theirs.
+
+    The file is the whole of what guards its targets: what it does not say of approvers and overriders is nobody. Once a
+    guard names overriders, only they change it.
+    """
+    from headgate.store.tokens import TokenRole
+    from headgate.tasks.guards import load_guards, set_guards
+
+    terms = load_guards(file)
+    if check:
+        if as_json:
+            print_document({"declared": len(terms)})
+        else:
+            print_note(f"{file} declares {len(terms)} guards, and nothing is wrong with them.")
+        return
+    with open_store(store_url, artifact_root) as store:
+        who = acting(store, actor, TokenRole.PROMOTE)
+        made = set_guards(store, terms, actor=who.name, actor_authenticated=who.authenticated)
+    if as_json:
+        print_document({"guards": [guard_document(each) for each in made]})
+        return
+    rows = [
+        (
+            g.model_name,
+            g.target,
+            g.gate_name,
+            g.quorum,
+            ", ".join(g.approvers),
+            g.authenticated,
+            ", ".join(g.overriders),
+        )
+        for g in made
+    ]
+    columns = ("model", "target", "gate", "approvals", "approvers", "authenticated", "overriders")
+    print_table(columns, rows, empty=f"{file} declares no guards.")
+
+
+@click.command()
 @click.argument("name")
 @target_option(required=True, said="What is no longer guarded: @alias, or Staging or Production.")
 @click.option("--actor", help=_ACTOR)
@@ -323,4 +369,4 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-COMMANDS = (guard, unguard, stages, override, at_, watch)
+COMMANDS = (guard, guards, unguard, stages, override, at_, watch)
