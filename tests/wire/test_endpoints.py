@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import threading
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from mlflow import MlflowClient
 
 from headgate.store.entities import Metric
 from headgate.store.errors import NotFound, ParamChanged
@@ -233,6 +235,70 @@ def test_no_route_fails_on_an_empty_or_a_nonsensical_request(sqlite_served: Serv
         for body in (b"", b"{}", b"[1]", nonsense, b"\xff\xfe"):
             answer = requests.request(route.method, f"{sqlite_served.url}{path}", data=body, timeout=PATIENCE)
             assert answer.status_code < 500 or answer.status_code == 501, (route.method, path, body, answer.text)
+
+
+def token(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+DEEP = "[" * 100_000
+ENDLESS = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "said"),
+    [
+        ("GET", "model-versions/get", {"name": "m", "version": ENDLESS}),
+        ("POST", "model-versions/create", {"name": "m", "source": f"models:/m/{ENDLESS}"}),
+        ("POST", "runs/log-model", {"run_id": "r", "model_json": DEEP}),
+        ("GET", "metrics/get-history", {"metric_key": "m", "page_token": token("[1e999, 0, 0, false]")}),
+        ("GET", "metrics/get-history", {"metric_key": "m", "page_token": token(f"[{2**70}, 0, 0.0, false]")}),
+        ("GET", "metrics/get-history", {"metric_key": "m", "page_token": token(DEEP)}),
+    ],
+)
+def test_numbers_and_texts_without_measure_are_refused(
+    sqlite_served: ServedStore, method: str, path: str, said: dict[str, str]
+) -> None:
+    sqlite_served.store.registry.create_model("m", now=NOW)
+    run = run_of(sqlite_served)
+    sqlite_served.store.metrics.log(run, [Metric("m", 1.0, NOW)])
+    sent = {"params" if method == "GET" else "json": {"run_id": run, **said} if "run_id" not in said else said}
+    url = f"{sqlite_served.url}/api/2.0/mlflow/{path}"
+
+    answer = requests.request(method, url, timeout=PATIENCE, **sent)
+
+    assert answer.status_code in (400, 404), answer.text
+
+
+def test_a_parent_that_nobody_knows_is_only_a_tag(sqlite_served: ServedStore) -> None:
+    client = MlflowClient(sqlite_served.url)
+
+    run = client.create_run("0", tags={"mlflow.parentRunId": "of another server"})
+
+    assert client.get_run(run.info.run_id).data.tags["mlflow.parentRunId"] == "of another server"
+    assert sqlite_served.store.runs.get_info(run.info.run_id).parent_run_id is None
+
+
+def test_models_noted_by_old_clients_stay_readable_however_many(sqlite_served: ServedStore) -> None:
+    run = run_of(sqlite_served)
+    for number in range(30):
+        said = {"artifact_path": str(number), "flavors": {"x": "y" * 500}, "utc_time_created": "now", "run_id": run}
+        body = {"run_id": run, "model_json": json.dumps(said)}
+        url = f"{sqlite_served.url}/api/2.0/mlflow/runs/log-model"
+        assert requests.post(url, json=body, timeout=PATIENCE).status_code == 200
+
+    noted = json.loads(sqlite_served.store.runs.get(run).tags["mlflow.log-model.history"])
+    assert noted[-1]["artifact_path"] == "29"
+    assert len(noted) > 10
+
+
+def test_an_encoded_percent_sign_in_a_path_stays_one(sqlite_served: ServedStore) -> None:
+    url = f"{sqlite_served.url}/api/2.0/mlflow-artifacts/artifacts"
+    requests.put(f"{url}/a%2520b", data=b"with a percent sign", timeout=PATIENCE)
+    requests.put(f"{url}/a%20b", data=b"with a space", timeout=PATIENCE)
+
+    listed = sqlite_served.store.artifacts(sqlite_served.store.artifact_root).list("")
+    assert [file.path for file in listed] == ["a b", "a%20b"]
 
 
 def test_the_writer_finishes_what_it_took_and_takes_no_more(sqlite_served: ServedStore) -> None:

@@ -172,8 +172,10 @@ def _read_token(token: str | None) -> tuple[int, int, float, bool] | None:
         return None
     try:
         timestamp, step, value, is_nan = json.loads(base64.urlsafe_b64decode(token.encode()))
+        if max(abs(timestamp), abs(step)) > MAX_INT64:
+            raise ValueError
         return int(timestamp), int(step), float(value), bool(is_nan)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidInput(
             f"{shorten(token)} is not a page token of a metric's history.",
             remedy="Send next_page_token of the page before, unchanged.",

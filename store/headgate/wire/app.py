@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from headgate.store.errors import InvalidSettings
 from headgate.wire.asgi import JSON_TYPE, Disconnected, Exchange, Headers, Message, Receive, Scope, Send
@@ -163,7 +162,7 @@ class WireApplication:
             store=self.store,
             method=method,
             path=path,
-            arguments={name: unquote(value) for name, value in found.arguments.items()},
+            arguments=found.arguments,
             query=scope["query_string"],
             body=b"",
             headers=headers,

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from headgate.store.errors import InvalidInput
 
+_LONGEST_VERSION = 19  # digits that 64 bits hold
+
 
 @dataclass(frozen=True, slots=True)
 class ModelUri:
@@ -50,7 +52,7 @@ def parse_model_uri(uri: str) -> ModelUri:
 
 
 def _of_suffix(name: str, suffix: str) -> ModelUri:
-    if suffix.isascii() and suffix.isdecimal():
+    if suffix.isascii() and suffix.isdecimal() and len(suffix) <= _LONGEST_VERSION:
         return ModelUri(name=name, version=int(suffix))
     if suffix.lower() == "latest":
         return ModelUri(name=name)

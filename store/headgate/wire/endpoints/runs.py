@@ -16,14 +16,14 @@ from headgate.store.entities import (
     RunStatus,
     Tag,
 )
-from headgate.store.validation import MAX_INT64
+from headgate.store.validation import MAX_INT64, MAX_TAG_VALUE_LENGTH
 from headgate.wire import render
 from headgate.wire.call import Call, Fields
 from headgate.wire.endpoints.views import VIEW_TYPES
 from headgate.wire.errors import INVALID_PARAMETER_VALUE, WireError, missing
 from headgate.wire.principal import Role
 from headgate.wire.routes import Routes
-from headgate.wire.scope import may_write_in, may_write_model, may_write_run
+from headgate.wire.scope import may_end_run, may_write_in, may_write_model, may_write_run
 from headgate.wire.writer import Write
 
 routes = Routes()
@@ -44,10 +44,9 @@ def create(call: Call) -> dict[str, Any]:
         raise WireError("BAD_REQUEST", "A run needs an experiment: say its experiment_id.")
     may_write_in(call, experiment_id)
     tags = [Tag(tag.required_string("key"), tag.string("value", "") or "") for tag in fields.objects("tags")]
-    parent = next((tag.value for tag in tags if tag.key == "mlflow.parentRunId"), None)
-    if parent is None:
-        parent = call.principal.run_id
-    else:
+    parent = call.principal.run_id
+    if parent is not None and (named := [tag.value for tag in tags if tag.key == "mlflow.parentRunId"]):
+        parent = named[0]
         may_write_run(call, parent)
     if call.principal.name:  # MLflow's pages show this tag as the run's user
         tags = [Tag(tag.key, call.principal.name) if tag.key == "mlflow.user" else tag for tag in tags]
@@ -56,7 +55,7 @@ def create(call: Call) -> dict[str, Any]:
         name=fields.string("run_name"),
         tags=tags,
         user_id=call.principal.name or fields.string("user_id", "") or "",
-        parent_run_id=parent,
+        parent_run_id=parent,  # else the tag alone says it, and may name a run that nobody knows
         start_time=fields.integer("start_time", call.now),
         now=call.now,
     )
@@ -81,6 +80,8 @@ def update(call: Call) -> dict[str, Any]:
     end_time = fields.integer("end_time")
     if run_id == call.principal.run_id:
         status = end_time = None
+    if status is not None or end_time is not None:
+        may_end_run(call, run_id)
     info = call.store.runs.update(run_id, status=status, end_time=end_time, name=fields.string("run_name"))
     return {"run_info": render.run_info(info, call.uris)}
 
@@ -193,7 +194,7 @@ def log_model(call: Call) -> dict[str, Any]:
     run_id, said = fields.required_string("run_id"), fields.required_string("model_json")
     try:
         model = json.loads(said)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(INVALID_PARAMETER_VALUE, f"Malformed model info. \n {said} \n is not a valid JSON.") from error
     absent = _MODEL_FIELDS - set(model if isinstance(model, dict) else ())
     if absent:
@@ -201,8 +202,18 @@ def log_model(call: Call) -> dict[str, Any]:
     may_write_run(call, run_id)
     before = json.loads(call.store.runs.get(run_id).tags.get(_LOGGED_MODELS, "[]"))
     if model not in before:  # the request may come twice
-        call.store.tags.set(run_id, {_LOGGED_MODELS: json.dumps([*before, model])})
+        call.store.tags.set(run_id, {_LOGGED_MODELS: _newest([*before, model])})
     return {}
+
+
+def _newest(models: list[Any]) -> str:
+    """Return the JSON of a list of models, without the oldest ones where a tag has no room for all."""
+    text = json.dumps(models)
+    if len(text) <= MAX_TAG_VALUE_LENGTH:
+        return text
+    if len(models) == 1:
+        raise WireError(INVALID_PARAMETER_VALUE, f"The model's info is longer than {MAX_TAG_VALUE_LENGTH} characters.")
+    return _newest(models[1:])
 
 
 def _write(call: Call, run_id: str, **items: Any) -> Write:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from headgate.store.validation import shorten
 from headgate.wire.call import Fields
 from headgate.wire.errors import INVALID_PARAMETER_VALUE, WireError
+
+_LONGEST = 19  # digits that 64 bits hold
 
 
 def version_number(fields: Fields) -> int:
@@ -13,8 +16,8 @@ def version_number(fields: Fields) -> int:
         WireError: it is missing or not a number.
     """
     said = fields.required_string("version")
-    if not said.isdecimal():
+    if not said.isdecimal() or len(said) > _LONGEST:
         raise WireError(
-            INVALID_PARAMETER_VALUE, f"Parameter 'version' must be an integer value from 1 up, got {said!r}."
+            INVALID_PARAMETER_VALUE, f"Parameter 'version' must be an integer value from 1 up, got {shorten(said)}."
         )
     return int(said)
