@@ -265,7 +265,7 @@ def test_upgrade_that_fails_leaves_the_database_as_it_was(
     assert "color" not in columns
 
 
-@pytest.mark.parametrize("dialect", ["mariadb"])
+@pytest.mark.parametrize("dialect", ["postgresql", "mariadb"])
 def test_migrating_waits_no_longer_than_it_says(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "_LOCK_SECONDS", 0)
 

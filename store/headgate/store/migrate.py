@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ VERSION_TABLE = "headgate_alembic_version"
 _LOCK_NAME = "headgate.migrations"
 _LOCK_NUMBER = 0x68656164676174  # "headgat"
 _LOCK_SECONDS = 120
+_LOCK_PAUSE_SECONDS = 0.1
 
 
 def current_revision(database: Database) -> str | None:
@@ -148,11 +150,14 @@ def _exclusive(database: Database) -> Iterator[Connection]:
         return
     take, release = _lock_statements(database.dialect)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as lock:
-        if lock.execute(take).scalar() == 0:
-            raise StoreUnavailable(
-                f"Another process has been migrating the store for over {_LOCK_SECONDS} s.",
-                remedy="Wait for it to end, or end it; then try again.",
-            )
+        until = time.monotonic() + _LOCK_SECONDS
+        while not lock.execute(take).scalar():
+            if time.monotonic() >= until:
+                raise StoreUnavailable(
+                    f"Another process has been migrating the store for over {_LOCK_SECONDS} s.",
+                    remedy="Wait for it to end, or end it; then try again.",
+                )
+            time.sleep(_LOCK_PAUSE_SECONDS)
         try:
             with database.engine.begin() as connection:
                 yield connection
@@ -163,12 +168,12 @@ def _exclusive(database: Database) -> Iterator[Connection]:
 def _lock_statements(dialect: str) -> tuple[sa.TextClause, sa.TextClause]:
     if dialect == "postgresql":
         return (
-            sa.text("SELECT pg_advisory_lock(:number)").bindparams(number=_LOCK_NUMBER),
+            sa.text("SELECT pg_try_advisory_lock(:number)").bindparams(number=_LOCK_NUMBER),
             sa.text("SELECT pg_advisory_unlock(:number)").bindparams(number=_LOCK_NUMBER),
         )
     name = f"concat(left(database(), 40), '.{_LOCK_NAME}')"
     return (
-        sa.text(f"SELECT GET_LOCK({name}, :seconds)").bindparams(seconds=_LOCK_SECONDS),
+        sa.text(f"SELECT GET_LOCK({name}, 0)"),
         sa.text(f"SELECT RELEASE_LOCK({name})"),
     )
 
