@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from headgate.store.store import Store
 from tests.store.lineage_world import CHAMPION, MODEL, NOW, counted_queries, run_pipeline
+from tests.store.promotion_cases import NOW as THEN
+from tests.store.promotion_cases import candidate, promote
 
 
 def test_a_promotion_stands_with_its_verdict_and_its_gate(store: Store) -> None:
@@ -71,12 +73,23 @@ def test_promotions_of_all_models_come_newest_first_in_pages(store: Store) -> No
     made = [run_pipeline(store, number).promotion for number in (1, 2, 3)]
 
     newest = store.standings.newest_promotions(limit=2)
-    earlier = store.standings.newest_promotions(limit=2, before=newest[-1].created_at)
+    earlier = store.standings.newest_promotions(limit=2, before=(newest[-1].created_at, newest[-1].promotion_id))
 
     assert [*newest, *earlier] == made[::-1]
     ids = [each.promotion_id for each in made if each is not None]
     assert list(store.standings.promotions([*ids, "p-unknown"])) == made[::-1]
     assert store.standings.promotions([]) == ()
+
+
+def test_pages_of_promotions_leave_none_of_one_instant_out(store: Store) -> None:
+    made = {promote(store, candidate(store), now=THEN).promotion_id for _ in range(4)}
+    seen: list[str] = []
+    before = None
+    while page := store.standings.newest_promotions(limit=1, before=before):
+        seen += [each.promotion_id for each in page]
+        before = page[-1].created_at, page[-1].promotion_id
+    assert len(seen) == 4
+    assert set(seen) == made
 
 
 def test_verdicts_by_id_and_by_the_work_that_they_were_about(store: Store) -> None:

@@ -45,8 +45,10 @@ class ServerOptions:
 
         Raises:
             InvalidSettings: other machines are served without tokens and nobody said that this is meant, or a TLS file
-                is missing.
+                is missing, or there are no workers.
         """
+        if self.workers < 1:
+            raise InvalidSettings(f"{self.workers} workers serve nobody.", remedy="Give --workers a number from 1 up.")
         if not self.auth and not self.allow_anonymous and not _is_loopback(self.host):
             raise InvalidSettings(
                 f"{self.host} is reached from other machines, and anybody there could write to the store.",

@@ -91,12 +91,12 @@ class Standings:
             found = read_versions(conn, self._workspace, [(name, number) for number in numbers])
         return tuple(found[name, number] for number in numbers)
 
-    def newest_promotions(self, *, limit: int = 50, before: int | None = None) -> tuple[Promotion, ...]:
+    def newest_promotions(self, *, limit: int = 50, before: tuple[int, str] | None = None) -> tuple[Promotion, ...]:
         """Return the newest promotions and rollbacks of all models, the newest first.
 
         Args:
             limit: the most to return.
-            before: only those made earlier than this, epoch ms.
+            before: the time (epoch ms) and id of the last promotion of the page before.
         """
         with self._database.read() as conn:
             return read_newest_promotions(conn, self._workspace, limit, before)

@@ -24,6 +24,12 @@ def test_other_machines_are_served_with_tokens_or_on_purpose(host: str) -> None:
     ServerOptions(host=host, allow_anonymous=True).check()
 
 
+def test_somebody_has_to_serve() -> None:
+    for workers in (0, -1):
+        with pytest.raises(InvalidSettings, match="serve nobody"):
+            ServerOptions(workers=workers).check()
+
+
 def test_tls_needs_a_certificate_and_its_key(tmp_path: Path) -> None:
     file = tmp_path / "file.pem"
     file.write_text("no certificate")

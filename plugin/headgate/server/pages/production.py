@@ -39,12 +39,12 @@ def production_page(store: Store, visit: Visit, page_token: str | None = None) -
 
 
 def promotions_page(store: Store, visit: Visit, before: str | None = None) -> Page:
-    """Return the promotions and rollbacks of all models; those made earlier than ``before``, epoch ms, when it is said.
+    """Return the promotions and rollbacks of all models; those behind ``before`` (``time:id``), when it is said.
 
     Raises:
-        InvalidInput: ``before`` is no time.
+        InvalidInput: ``before`` is no place in the history.
     """
-    promotions = store.standings.newest_promotions(limit=_PROMOTIONS + 1, before=_time_of(before))
+    promotions = store.standings.newest_promotions(limit=_PROMOTIONS + 1, before=_place_of(before))
     shown = promotions[:_PROMOTIONS]
     verdicts = verdicts_of(store, shown)
     return render(
@@ -53,7 +53,7 @@ def promotions_page(store: Store, visit: Visit, before: str | None = None) -> Pa
         promotions=shown,
         verdicts=verdicts,
         readable=readable_verdicts(store, visit, verdicts.values()),
-        before=shown[-1].created_at if len(promotions) > _PROMOTIONS else None,
+        before=f"{shown[-1].created_at}:{shown[-1].promotion_id}" if len(promotions) > _PROMOTIONS else None,
         earlier=bool(before),
     )
 
@@ -64,9 +64,12 @@ def verdicts_of(store: Store, promotions: tuple[Promotion, ...]) -> dict[str, Ve
     return dict(store.standings.verdicts(ids)) if ids else {}
 
 
-def _time_of(text: str | None) -> int | None:
+def _place_of(text: str | None) -> tuple[int, str] | None:
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 16:
-        raise InvalidInput(f"{text[:40]!r} is no time.", remedy="Start again from the newest promotions.")
-    return int(text)
+    time, _, promotion_id = text.partition(":")
+    if not time.isdecimal() or len(time) > 16:
+        raise InvalidInput(
+            f"{text[:40]!r} is no place in the history.", remedy="Start again from the newest promotions."
+        )
+    return int(time), promotion_id

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from headgate.store.artifacts.protocol import ArtifactStore, StoredFile
+from headgate.store.artifacts.protocol import ArtifactStore
 from headgate.store.artifacts.walk import files_below
 from headgate.store.errors import CorruptArtifact
 
@@ -49,12 +49,6 @@ def folder_digest(folder: Path) -> str:
     """
     files = ((path, file) for path, file in files_below(folder) if "__pycache__" not in path.split("/")[:-1])
     return tree_digest((path, file_sha256(file)) for path, file in files)
-
-
-def relative_digest(files: Iterable[StoredFile], folder: str) -> str:
-    """Return the :func:`tree_digest` of stored files, with paths relative to the artifact folder ``folder``."""
-    prefix = f"{folder}/" if folder else ""
-    return tree_digest((file.path.removeprefix(prefix), file.sha256) for file in files)
 
 
 def stored_digest(artifacts: ArtifactStore) -> str | None:

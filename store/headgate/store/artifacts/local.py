@@ -33,7 +33,7 @@ class LocalArtifactStore:
     """See :class:`~headgate.store.artifacts.protocol.ArtifactStore`. The folder is made by the first write.
 
     Files are written beside their place and renamed into it. They are not synced to the disk: what a power loss takes
-    is found by the digests that the store keeps, so it is never served as if it were whole.
+    of a model is found by the digest that the store keeps of it, when it is loaded.
     """
 
     def __init__(self, root: Path) -> None:
