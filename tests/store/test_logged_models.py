@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from headgate.store.entities import LifecycleStage, LoggedModelStatus, Metric
-from headgate.store.errors import InvalidInput, NotFound, ParamChanged
+from headgate.store.errors import InvalidInput, ModelPromoted, NotFound, ParamChanged
 from headgate.store.logged_models import EXTERNAL_TAG
-from headgate.store.store import Store
+from headgate.store.settings import Settings
+from headgate.store.store import Store, open_store
+from tests.store.promotion_cases import CHAMPION, DAY, MODEL, candidate, promote
 
 NOW = 1_800_000_000_000
 THREADS = 6
@@ -243,3 +246,43 @@ def test_what_runs_measured_is_found_by_them(store: Store) -> None:
     assert [(m.model_id, m.value, m.dataset_digest) for m in measured] == [(first, 0.9, "feed"), (second, 0.8, "feed")]
     assert len(store.logged_models.measured_by(["a" * 32, "b" * 32])) == 3
     assert store.logged_models.measured_by([]) == ()
+
+
+def test_a_promoted_model_stays_as_it_was_judged(store: Store) -> None:
+    model = candidate(store)
+    digest = model.artifact_digest
+    changed = store.logged_models.finalize(model.model_id, LoggedModelStatus.READY, artifact_digest="ef" * 32, now=NOW)
+    assert changed.artifact_digest == "ef" * 32, "nobody has promoted it yet"
+    model = store.logged_models.finalize(model.model_id, LoggedModelStatus.READY, artifact_digest=digest, now=NOW)
+    promote(store, model)
+    promote(store, candidate(store))  # who was champion may be again
+
+    acts = (
+        lambda: store.logged_models.finalize(
+            model.model_id, LoggedModelStatus.READY, artifact_digest="ef" * 32, now=NOW
+        ),
+        lambda: store.logged_models.finalize(model.model_id, LoggedModelStatus.FAILED, now=NOW),
+        lambda: store.logged_models.delete(model.model_id, now=NOW),
+        lambda: store.logged_models.require_not_promoted(model.model_id),
+    )
+    for act in acts:
+        with pytest.raises(ModelPromoted, match="promoted to @champion of 'tumor-screening' as version 1"):
+            act()
+    assert store.logged_models.get(model.model_id) == model
+    again = store.logged_models.finalize(model.model_id, LoggedModelStatus.READY, artifact_digest=digest, now=NOW)
+    assert again == model
+    assert store.promotions.roll_back(MODEL, CHAMPION, actor="alice", now=NOW + DAY).to_version == 1
+    store.gates.remove(MODEL, CHAMPION, now=NOW + DAY)
+    store.registry.delete_model(MODEL)
+    store.logged_models.delete(model.model_id, now=NOW + DAY)
+
+
+def test_models_are_made_in_experiments_of_the_workspace(store_url: str, store: Store, tmp_path: Path) -> None:
+    with open_store(store_url, artifact_root=str(tmp_path), settings=Settings(workspace="other")) as other:
+        for make in (
+            other.logged_models.create,
+            lambda of, now: other.logged_models.get_or_create_active(of, "x", now=now),
+        ):
+            with pytest.raises(NotFound):
+                make("0", now=NOW)
+    assert store.logged_models.search(["0"]).items == ()

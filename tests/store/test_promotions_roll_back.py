@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.store.entities import LoggedModelStatus, Promotion, PromotionKind
-from headgate.store.errors import ChampionChanged, NotFound, PromotionRefused
+from headgate.store.entities import Outcome, Promotion, PromotionKind
+from headgate.store.errors import ChampionChanged, NotFound, PromotionRefused, VerdictUnusable
 from headgate.store.promotion_history import Move, fold, holders, previous_holder
 from headgate.store.promotion_rows import read_moves
 from headgate.store.store import Store
+from headgate.store.tables import LoggedModelRow
 from tests.store.promotion_cases import CHAMPION, DAY, MODEL, NOW, candidate, promote, verdict_on
 
 PRODUCTION = "stage:Production"
@@ -45,6 +47,23 @@ def test_a_rollback_is_an_event_of_the_history(store: Store) -> None:
     )
     assert store.promotions.history(MODEL) == (first, second, event)
     assert holding(store) == 1
+
+
+def test_a_verdict_is_the_reason_of_one_rollback_of_its_own_target(store: Store) -> None:
+    model = candidate(store)
+    promote(store, model)
+    promote(store, candidate(store))
+    another = verdict_on(store, model, model_name="another", outcome=Outcome.REJECT)
+    with pytest.raises(VerdictUnusable, match="is no reason to roll back @champion of 'tumor-screening'"):
+        back(store, verdict_id=another.verdict_id)
+    with pytest.raises(NotFound, match="no verdict 'v-unknown'"):
+        back(store, verdict_id="v-unknown")
+    judged = verdict_on(store, model, outcome=Outcome.REJECT)
+    assert back(store, verdict_id=judged.verdict_id).verdict_id == judged.verdict_id
+    promote(store, candidate(store))
+    with pytest.raises(VerdictUnusable, match="was used"):
+        back(store, verdict_id=judged.verdict_id)
+    assert holding(store) == 3
 
 
 def test_two_rollbacks_go_back_two_promotions_and_then_there_is_nobody(store: Store) -> None:
@@ -134,7 +153,9 @@ def test_files_that_changed_since_the_promotion_do_not_come_back(store: Store) -
     model = candidate(store)
     promote(store, model)
     promote(store, candidate(store))
-    store.logged_models.finalize(model.model_id, LoggedModelStatus.READY, artifact_digest="ef" * 32, now=NOW)
+    of_model = LoggedModelRow.__table__.c.model_id == model.model_id
+    with store.database.write() as conn:  # behind the store's back, which would refuse it
+        conn.execute(sa.update(LoggedModelRow.__table__).where(of_model).values(artifact_digest="ef" * 32))
     with pytest.raises(PromotionRefused, match="not any more what was promoted") as caught:
         back(store)
     assert caught.value.version == 1

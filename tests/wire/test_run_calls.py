@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import resource
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 from headgate.store.entities import (
     Dataset,
@@ -59,6 +64,15 @@ def remote(endpoint: Loopback) -> Iterator[RunStore]:
     opened = RunStore(endpoint.url, "secret")
     yield opened
     opened.close()
+
+
+@contextmanager
+def mlflow_at(endpoint: Loopback) -> Iterator[MlflowClient]:
+    """The real client, as the process of the run has it."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in endpoint.environment.items():
+            patched.setenv(name, value)
+        yield MlflowClient(endpoint.url)
 
 
 _TEXTS = st.text()
@@ -184,13 +198,70 @@ def test_what_the_code_of_a_run_may_not_do(store: Store, run: RunInfo, remote: R
     assert remote.experiments.get_or_create("other").experiment_id == other
 
 
-def test_a_run_measures_models_of_other_experiments_in_its_own_name(
-    store: Store, run: RunInfo, remote: RunStore
+def test_a_run_measures_the_models_of_other_experiments_that_it_was_handed(store: Store, run: RunInfo) -> None:
+    other = store.experiments.create("other").experiment_id
+    handed, another = (store.logged_models.create(other, now=NOW).model_id for _ in range(2))
+    points = [Metric("auc", 0.5, NOW, model_id=handed)]
+    with Loopback(store, run, "runner", "secret", measures=[handed]) as opened, mlflow_at(opened) as mlflow:
+        remote = RunStore(opened.url, "secret")
+        remote.metrics.log(run.run_id, points)
+        mlflow.log_metric(run.run_id, "f1", 0.4, model_id=handed)
+        with pytest.raises(InvalidInput, match="writes in experiment"):
+            remote.metrics.log(run.run_id, [*points, Metric("auc", 0.1, NOW, model_id=another)])
+        with pytest.raises(MlflowException, match="own experiment only"):
+            mlflow.log_metric(run.run_id, "auc", 0.1, model_id=another)
+        remote.close()
+    measured = store.logged_models.get(handed).metrics
+    assert {(point.key, point.value, point.run_id) for point in measured} == {
+        ("auc", 0.5, run.run_id),
+        ("f1", 0.4, run.run_id),
+    }
+    assert store.logged_models.get(another).metrics == ()
+
+
+def test_a_run_that_another_runner_keeps_is_not_ended_and_its_lease_not_taken(
+    store: Store, run: RunInfo, remote: RunStore, endpoint: Loopback
 ) -> None:
-    model = store.logged_models.create(store.experiments.create("other").experiment_id, now=NOW).model_id
-    remote.metrics.log(run.run_id, [Metric("auc", 0.5, NOW, model_id=model)])
-    (point,) = store.logged_models.get(model).metrics
-    assert (point.key, point.value, point.run_id) == ("auc", 0.5, run.run_id)
+    def kept(parent: str | None) -> str:
+        opened = store.runs.open(run.experiment_id, parent_run_id=parent, lease_owner="other", lease_seconds=9e9)
+        return opened.info.run_id
+
+    sibling, below = kept(None), kept(kept(run.run_id))
+    calls = (
+        lambda run_id: remote.leases.acquire(run_id, "thief", expires_at=NOW, now=NOW),
+        lambda run_id: remote.runs.finish(run_id, RunStatus.FINISHED),
+        lambda run_id: remote.runs.open(run.experiment_id, run_id=run_id, lease_owner="thief"),
+    )
+    for call in calls:
+        with pytest.raises(InvalidInput, match="kept by another runner"):
+            call(sibling)
+    with mlflow_at(endpoint) as mlflow, pytest.raises(MlflowException, match="kept by another runner"):
+        mlflow.set_terminated(sibling)
+    with pytest.raises(InvalidInput, match="its lease is its runner's"):
+        remote.runs.open(run.experiment_id, run_id=run.run_id, lease_owner="thief")
+    lease = store.leases.get(sibling)
+    assert (store.runs.get_info(sibling).status, lease and lease.owner) == (RunStatus.RUNNING, "other")
+    remote.leases.acquire(below, "me", expires_at=NOW, now=NOW)
+    remote.runs.finish(below, RunStatus.FINISHED)
+    assert store.runs.get_info(below).status is RunStatus.FINISHED
+    ended = store.runs.open(run.experiment_id, now=NOW).info.run_id
+    with mlflow_at(endpoint) as mlflow:  # as start_run(run_id=…) does with a run that nobody keeps
+        mlflow.update_run(ended, status="RUNNING")
+        mlflow.set_terminated(ended)
+    assert store.runs.get_info(ended).status is RunStatus.FINISHED
+
+
+def test_a_process_of_many_open_files_has_an_endpoint_all_the_same(store: Store, run: RunInfo) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        endpoint = opened.enter_context(Loopback(store, run, "runner", "secret"))
+        remote = RunStore(endpoint.url, "secret")
+        opened.callback(remote.close)
+        assert remote.runs.get_info(run.run_id).run_id == run.run_id
 
 
 def test_nothing_that_can_be_called_promotes_or_deletes() -> None:

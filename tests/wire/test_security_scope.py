@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from headgate.store.entities import Metric
+from headgate.store.entities import LoggedModelStatus, Metric
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
 from headgate.wire import Security
 from headgate.wire.credentials import OneSecret
 from headgate.wire.endpoints import all_routes
 from headgate.wire.principal import Principal, Role
+from tests.store.promotion_cases import promote
 from tests.wire.conftest import PATIENCE, ServedStore
 
 NOW = 1_790_000_000_000
@@ -201,6 +202,48 @@ def test_it_writes_in_its_experiment_and_in_no_other(world: World, case: str) ->
     assert _seen(world.store, world.other) == before
     allowed = world.ask(*CASES[case](world.own, world.own))
     assert allowed.status_code == (501 if case in NEEDS_S3 else 200), allowed.text
+
+
+def test_a_model_that_another_run_has_finished_is_not_its_to_write(world: World) -> None:
+    folder = f"{world.own.folder}/models/{world.own.model}/artifacts"
+    put = ("PUT", f"{ARTIFACTS}/artifacts/{folder}/model.pkl", b"good")
+    ready = ("PATCH", f"{API}/logged-models/{world.own.model}", {"status": "LOGGED_MODEL_READY"})
+    for request in (put, ready, put, ready):  # its own: as often as it likes
+        assert world.ask(*request).status_code == 200
+
+    later = world.store.runs.open(world.own.experiment, now=NOW).info.run_id
+    principal = Principal("later", Role.WRITE, run_id=later, experiment_id=world.own.experiment)
+    with ServedStore(world.store, Security(OneSecret("secret", principal))) as served:
+        theirs = replace(world, url=served.url)
+        failed = (*ready[:2], {"status": "LOGGED_MODEL_UPLOAD_FAILED"})
+        for request in (put, ready, failed, CASES["sign an upload of a model"](world.own, world.own)):
+            refused = theirs.ask(*request)
+            assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+    assert world.store.logged_models.get(world.own.model).status == LoggedModelStatus.READY
+
+
+def test_a_promoted_model_is_nobodys_to_write(world: World) -> None:
+    folder = f"{world.own.folder}/models/{world.own.model}/artifacts"
+    put = ("PUT", f"{ARTIFACTS}/artifacts/{folder}/model.pkl", b"good")
+    ready = ("PATCH", f"{API}/logged-models/{world.own.model}", {"status": "LOGGED_MODEL_READY"})
+    assert [world.ask(*request).status_code for request in (put, ready)] == [200, 200]
+    promote(world.store, world.store.logged_models.get(world.own.model))
+    assert world.ask(*ready).status_code == 200, "it says what is recorded"
+
+    asked = [
+        (put[0], put[1], b"evil"),
+        (*ready[:2], {"status": "LOGGED_MODEL_UPLOAD_FAILED"}),
+        CASES["sign an upload of a model"](world.own, world.own),
+        ("DELETE", ready[1], {}),
+    ]
+    with ServedStore(world.store) as served:
+        anybody = replace(world, url=served.url)
+        for request in asked:
+            refused = anybody.ask(*request)
+            assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
+            assert "@champion of 'tumor-screening'" in refused.json()["message"]
+    (written,) = world.store.artifacts(world.store.artifact_root).list(folder)
+    assert written.file_size == len(b"good")
 
 
 def test_every_route_that_it_may_write_by_is_tried(world: World) -> None:

@@ -222,6 +222,18 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedModelInfo:
+    """What a LoggedModel is known by, without its params, tags and metrics; fields as of :class:`LoggedModel`."""
+
+    model_id: str
+    experiment_id: str
+    source_run_id: str | None
+    artifact_location: str
+    artifact_digest: str | None
+    status: LoggedModelStatus
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedModel:
     """MLflow 3's LoggedModel. ``metrics`` holds every point, each with its run and dataset.
 

@@ -201,6 +201,12 @@ class GateHeld(Terminal):
     exit_code = 4
 
 
+class ModelPromoted(Terminal):
+    """The LoggedModel was promoted: its files, and that they are whole, stay as the gate judged them. ``model_id``."""
+
+    exit_code = 3
+
+
 class StaleApproval(Terminal):
     """The approval was given for something that has changed since."""
 

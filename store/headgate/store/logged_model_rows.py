@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, insert, select
 
 from headgate.store.dialects import insert_ignore
 from headgate.store.entities import LifecycleStage, LoggedModel, LoggedModelStatus, Metric
-from headgate.store.errors import InvalidInput, NotFound, ParamChanged
+from headgate.store.errors import NotFound, ParamChanged
+from headgate.store.experiments import artifact_location_of
 from headgate.store.metric_values import decode_value
 from headgate.store.tables import (
     ExperimentRow,
@@ -32,16 +33,21 @@ _TAG = LoggedModelTagRow.__table__
 _IDS_PER_STATEMENT = 5000
 
 
-def create_logged_model(conn: Connection, draft: LoggedModel) -> LoggedModel:
-    """Write a new model within the caller's transaction; return it with its artifact location."""
-    row = active_experiment(conn, draft.experiment_id)
-    location = f"{row.artifact_location.rstrip('/')}/models/{draft.model_id}/artifacts"
+def create_logged_model(conn: Connection, workspace: str, draft: LoggedModel) -> LoggedModel:
+    """Write a new model within the caller's transaction; return it with its artifact location.
+
+    Raises:
+        NotFound: the workspace has no such experiment.
+        InvalidInput: it was deleted.
+    """
+    number = parse_experiment_id(draft.experiment_id)
+    location = f"{artifact_location_of(conn, workspace, number).rstrip('/')}/models/{draft.model_id}/artifacts"
     model = replace(draft, artifact_location=location)
     values = {column.name: getattr(model, column.name, None) for column in _MODEL.columns}
-    conn.execute(insert(_MODEL).values(**values | {"experiment_id": row.experiment_id}))
+    conn.execute(insert(_MODEL).values(**values | {"experiment_id": number}))
     for table, pairs in ((_PARAM, model.params), (_TAG, model.tags)):
         if pairs:
-            conn.execute(insert(table), pair_rows(model.model_id, row.experiment_id, pairs))
+            conn.execute(insert(table), pair_rows(model.model_id, number, pairs))
     return model
 
 
@@ -122,9 +128,11 @@ def newest_by_name(conn: Connection, experiment_id: str, name: str) -> LoggedMod
 
 
 def active_row(conn: Connection, model_id: str) -> Row[*tuple[Any, ...]]:
-    """Return the id, experiment, source run and place of a model that is not deleted, or raise NotFound."""
-    columns = (_MODEL.c.model_id, _MODEL.c.experiment_id, _MODEL.c.source_run_id, _MODEL.c.artifact_location)
-    statement = select(*columns).where(_MODEL.c.model_id == model_id, _MODEL.c.lifecycle_stage == LifecycleStage.ACTIVE)
+    """Return what a model that is not deleted is known by, without its pairs and metrics, or raise NotFound."""
+    named = ("model_id", "experiment_id", "source_run_id", "artifact_location", "artifact_digest", "status")
+    statement = select(*(_MODEL.c[name] for name in named)).where(
+        _MODEL.c.model_id == model_id, _MODEL.c.lifecycle_stage == LifecycleStage.ACTIVE
+    )
     row = conn.execute(statement).first()
     if row is None:
         raise no_such_model(model_id)
@@ -168,34 +176,16 @@ def _entity(
     )
 
 
-def active_experiment(conn: Connection, experiment_id: str, *, lock: bool = False) -> Row[Any]:
-    """Return an experiment's number and artifact location; ``lock`` keeps others who lock it out until the end.
+def lock_experiment(conn: Connection, workspace: str, experiment_id: str) -> None:
+    """Keep others who lock an experiment that may be written to out until the transaction ends.
 
     Raises:
         NotFound: no such experiment.
         InvalidInput: it was deleted.
     """
-    statement = select(_EXPERIMENT).where(_EXPERIMENT.c.experiment_id == parse_experiment_id(experiment_id))
-    row = conn.execute(statement.with_for_update() if lock else statement).first()
-    if row is None:
-        raise _no_such_experiment(experiment_id)
-    if row.lifecycle_stage != LifecycleStage.ACTIVE:
-        raise InvalidInput(
-            f"The experiment {experiment_id} must be in the 'active' state. Current state is {row.lifecycle_stage}.",
-            remedy="Restore the experiment first, or use another one.",
-            kind="experiment",
-            key=experiment_id,
-        )
-    return row
-
-
-def _no_such_experiment(experiment_id: str) -> NotFound:
-    return NotFound(
-        f"No Experiment with id={experiment_id} exists.",
-        remedy="Check the ID of the experiment.",
-        kind="experiment",
-        key=experiment_id,
-    )
+    number = parse_experiment_id(experiment_id)
+    conn.execute(select(_EXPERIMENT.c.experiment_id).where(_EXPERIMENT.c.experiment_id == number).with_for_update())
+    artifact_location_of(conn, workspace, number)
 
 
 def no_such_model(model_id: str) -> NotFound:

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, delete, select, update
 
 from headgate.store.database import Database
 from headgate.store.dialects import upsert
-from headgate.store.entities import LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Page
-from headgate.store.errors import NotFound
+from headgate.store.entities import LifecycleStage, LoggedModel, LoggedModelInfo, LoggedModelStatus, Metric, Page
+from headgate.store.errors import ModelPromoted, NotFound
 from headgate.store.logged_model_rows import (
-    active_experiment,
     active_row,
     create_logged_model,
     get_logged_model,
+    lock_experiment,
     log_model_params,
     newest_by_name,
     no_such_model,
@@ -28,6 +28,7 @@ from headgate.store.logged_model_rows import (
 )
 from headgate.store.model_metrics import log_model_metrics
 from headgate.store.model_names import check_logged_model_name, check_model_pairs
+from headgate.store.promotion_rows import promotion_of_model
 from headgate.store.run_names import random_run_name
 from headgate.store.search.logged_models import DatasetFilter, LoggedModelOrder, search_logged_models
 from headgate.store.tables import LoggedModelRow, LoggedModelTagRow
@@ -43,10 +44,16 @@ _TAG = LoggedModelTagRow.__table__
 
 
 class LoggedModels:
-    """Every LoggedModel of the store. Timestamps (``now``) are UTC epoch milliseconds."""
+    """Every LoggedModel of the store. Timestamps (``now``) are UTC epoch milliseconds.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: the store's.
+        workspace: the workspace whose experiments models are made in.
+    """
+
+    def __init__(self, database: Database, workspace: str) -> None:
         self._database = database
+        self._workspace = workspace
 
     def create(
         self,
@@ -76,7 +83,7 @@ class LoggedModels:
             NotFound: no such experiment.
         """
         draft = _draft(experiment_id, name, source_run_id, model_type, params, tags, status, now)
-        return self._database.transact(lambda conn: create_logged_model(conn, draft))
+        return self._database.transact(lambda conn: create_logged_model(conn, self._workspace, draft))
 
     def create_external_model(
         self,
@@ -96,7 +103,7 @@ class LoggedModels:
         tags = {**(tags or {}), EXTERNAL_TAG: "true"}
         ready = LoggedModelStatus.READY
         draft = _draft(experiment_id, name, source_run_id, model_type, params, tags, ready, now)
-        return self._database.transact(lambda conn: create_logged_model(conn, draft))
+        return self._database.transact(lambda conn: create_logged_model(conn, self._workspace, draft))
 
     def get_or_create_active(
         self, experiment_id: str, name: str, *, tags: Mapping[str, str] | None = None, now: int
@@ -113,8 +120,8 @@ class LoggedModels:
         draft = _draft(experiment_id, name, None, None, None, external, LoggedModelStatus.READY, now)
 
         def work(conn: Connection) -> LoggedModel:
-            active_experiment(conn, experiment_id, lock=True)
-            return newest_by_name(conn, experiment_id, name) or create_logged_model(conn, draft)
+            lock_experiment(conn, self._workspace, experiment_id)
+            return newest_by_name(conn, experiment_id, name) or create_logged_model(conn, self._workspace, draft)
 
         return self._database.transact(work)
 
@@ -188,7 +195,7 @@ class LoggedModels:
         *,
         now: int,
     ) -> LoggedModel:
-        """Say how the upload of a model ended. It may be said again, as in MLflow.
+        """Say how the upload of a model ended. It may be said again, as in MLflow, until the model is promoted.
 
         Args:
             model_id: a model that is not deleted.
@@ -198,6 +205,7 @@ class LoggedModels:
 
         Raises:
             NotFound: no such model, or it was deleted.
+            ModelPromoted: the model was promoted, and this is not what is recorded of it.
         """
         changes: dict[str, Any] = {
             "status": LoggedModelStatus(status),
@@ -208,7 +216,12 @@ class LoggedModels:
             changes["artifact_digest"] = artifact_digest
 
         def work(conn: Connection) -> LoggedModel:
-            active_row(conn, model_id)
+            row = active_row(conn, model_id)
+            if row.artifact_digest is not None and (
+                changes["status"] != row.status
+                or changes.get("artifact_digest", row.artifact_digest) != row.artifact_digest
+            ):
+                require_not_promoted(conn, model_id)
             conn.execute(update(_MODEL).where(_MODEL.c.model_id == model_id).values(**changes))
             return get_logged_model(conn, model_id)
 
@@ -282,11 +295,32 @@ class LoggedModels:
 
         self._database.transact(work)
 
+    def get_info(self, model_id: str) -> LoggedModelInfo:
+        """Return what a model is known by, in one statement however much was measured on it.
+
+        Raises:
+            NotFound: no such model, or it was deleted.
+        """
+        with self._database.read() as conn:
+            row = active_row(conn, model_id)
+        known = {**row._mapping, "experiment_id": str(row.experiment_id), "status": LoggedModelStatus(row.status)}
+        return LoggedModelInfo(**known)
+
+    def require_not_promoted(self, model_id: str) -> None:
+        """Refuse to go on when a model was promoted: nobody writes its files any more.
+
+        Raises:
+            ModelPromoted: names the model and what it was promoted to.
+        """
+        with self._database.read() as conn:
+            require_not_promoted(conn, model_id)
+
     def delete(self, model_id: str, *, now: int) -> None:
         """Mark a model as deleted; :meth:`restore` brings it back. Deleting it again changes nothing.
 
         Raises:
             NotFound: there never was such a model.
+            ModelPromoted: a rollback may need it. Delete the registered model first.
         """
         self._set_stage(model_id, LifecycleStage.DELETED, deleted_timestamp=now, now=now)
 
@@ -305,6 +339,8 @@ class LoggedModels:
             if current is None:
                 raise no_such_model(model_id)
             if current != stage:
+                if stage is LifecycleStage.DELETED:
+                    require_not_promoted(conn, model_id)
                 changes = {
                     "lifecycle_stage": stage,
                     "deleted_timestamp": deleted_timestamp,
@@ -313,6 +349,18 @@ class LoggedModels:
                 conn.execute(update(_MODEL).where(_MODEL.c.model_id == model_id).values(**changes))
 
         self._database.transact(work)
+
+
+def require_not_promoted(conn: Connection, model_id: str) -> None:
+    """As :meth:`LoggedModels.require_not_promoted`, within the caller's transaction."""
+    promoted = promotion_of_model(conn, model_id)
+    if promoted is not None:
+        raise ModelPromoted(
+            f"Model {model_id} was promoted to {promoted.target} of {promoted.model_name!r} as version "
+            f"{promoted.to_version}: it stays as its gate judged it.",
+            remedy="Log a new model, and promote that one.",
+            model_id=model_id,
+        )
 
 
 def _draft(

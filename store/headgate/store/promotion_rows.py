@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select
+from sqlalchemy import Connection, and_, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from headgate.store.canonical import to_plain
@@ -59,12 +59,14 @@ def read_last_promotions(conn: Connection, workspace: str, names: Collection[str
 
 
 def read_newest_promotions(
-    conn: Connection, workspace: str, limit: int, before: int | None = None
+    conn: Connection, workspace: str, limit: int, before: tuple[int, str] | None = None
 ) -> tuple[Promotion, ...]:
-    """Return the newest events of all models, the newest first; with ``before``, only those made earlier (epoch ms)."""
+    """Return the newest events of all models, the newest first; with ``before``, those behind that time and id."""
     statement = select(_PROMOTION).where(_PROMOTION.c.workspace == workspace)
     if before is not None:
-        statement = statement.where(_PROMOTION.c.created_at < before)
+        when, promotion_id = before
+        same_time = and_(_PROMOTION.c.created_at == when, _PROMOTION.c.promotion_id < promotion_id)
+        statement = statement.where(or_(_PROMOTION.c.created_at < when, same_time))
     newest_first = (_PROMOTION.c.created_at.desc(), _PROMOTION.c.promotion_id.desc())
     rows = conn.execute(statement.order_by(*newest_first).limit(limit)).mappings()
     # Of one millisecond, a target's events come in their own order, which no index of all models has.
@@ -245,6 +247,17 @@ def promotion_to(conn: Connection, workspace: str, name: str, target: str, versi
     )
     row = conn.execute(newest).mappings().first()
     return _promotion(row) if row is not None else None
+
+
+def promotion_of_model(conn: Connection, model_id: str) -> Promotion | None:
+    """Return a promotion that gave a target to a version of a LoggedModel; None when it never was promoted."""
+    versions = select(_VERSION.c.workspace, _VERSION.c.name, _VERSION.c.version).where(_VERSION.c.model_id == model_id)
+    for workspace, name, version in conn.execute(versions).all():
+        for target in promoted_targets(conn, workspace, name):
+            found = promotion_to(conn, workspace, name, target, version)
+            if found is not None:
+                return found
+    return None
 
 
 def give_target(conn: Connection, workspace: str, name: str, target: Target, version: int, now: int) -> None:

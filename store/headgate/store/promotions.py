@@ -64,7 +64,7 @@ from headgate.store.registry import create_version, read_version, versions_of_lo
 from headgate.store.registry.models import ensure_model, no_such_model
 from headgate.store.stage_rules import require_stage
 from headgate.store.targets import Target, checked_actor, parse_target
-from headgate.store.verdicts import find_verdict, mark_used, model_of_verdict
+from headgate.store.verdicts import find_verdict, mark_used, model_of_verdict, no_such_verdict
 
 _MOVES_READ = 100
 """So many of the latest events are read to find whom a rollback after a rollback restores; ten times more if needed."""
@@ -219,7 +219,8 @@ class Promotions:
             PromotionRefused: there is nobody to go back to, ``to_version`` holds the target now or never held it, or
                 its files are not those that were promoted.
             ChampionChanged: somebody else than ``from_version``, or than nobody, holds the target.
-            NotFound: no such model, or the version to go back to was deleted.
+            NotFound: no such model or verdict, or the version to go back to was deleted.
+            VerdictUnusable: the verdict is about another target, or was used.
         """
         checked_actor(actor)
         wanted = parse_target(target)
@@ -234,8 +235,8 @@ class Promotions:
                 return _rolled_back_before(last, model_name, str(wanted), from_version, to_version, holding)
             restored = self._to_restore(conn, last, holding, to_version, model_name, str(wanted))
             promotion_id = f"p-{uuid.uuid4().hex}"
-            if verdict_id is not None and not mark_used(conn, verdict_id, promotion_id):
-                raise _refused(model_name, str(wanted), f"the verdict {verdict_id} was used", "Judge again.")
+            if verdict_id is not None:
+                self._use_for_rollback(conn, verdict_id, promotion_id, model_name, str(wanted))
             logical_date = None
             if restored is None:
                 take_target(conn, self._workspace, model_name, wanted, now)
@@ -493,6 +494,15 @@ class Promotions:
             require_stands_for(of_model[-1], verdict, candidate)
             return of_model[-1]
         return create_version(conn, self._workspace, name, model_id=candidate.model_id, user_id=actor, now=now)
+
+    def _use_for_rollback(self, conn: Connection, verdict_id: str, promotion_id: str, name: str, target: str) -> None:
+        verdict = find_verdict(conn, self._workspace, verdict_id)
+        if verdict is None:
+            raise no_such_verdict(verdict_id)
+        if (verdict.model_name, verdict.target) != (name, target):
+            raise unusable(verdict, f"is no reason to roll back {target} of {name!r}", "Judge what is to go.")
+        if not mark_used(conn, verdict_id, promotion_id):
+            raise unusable(verdict, "was used", "Judge again.")
 
     def _require_unchanged(self, conn: Connection, name: str, target: Target, version: int) -> int | None:
         """Refuse a version that is not what was promoted; return the logical date it was promoted with."""

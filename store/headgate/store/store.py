@@ -175,7 +175,7 @@ class Store:
     def logged_models(self) -> LoggedModels:
         from headgate.store.logged_models import LoggedModels
 
-        return LoggedModels(self.database)
+        return LoggedModels(self.database, self.workspace)
 
     @cached_property
     def registry(self) -> Registry:

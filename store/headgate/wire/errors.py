@@ -15,6 +15,7 @@ from headgate.store.errors import (
     HeadgateError,
     InvalidInput,
     InvalidSettings,
+    ModelPromoted,
     NotFound,
     ParamChanged,
     PromotionRefused,
@@ -44,6 +45,7 @@ _CODES: tuple[tuple[type[HeadgateError], str], ...] = (
     (NotFound, "RESOURCE_DOES_NOT_EXIST"),
     (AlreadyExists, "RESOURCE_ALREADY_EXISTS"),
     (TargetGuarded, "PERMISSION_DENIED"),
+    (ModelPromoted, "PERMISSION_DENIED"),
     (PromotionRefused, "PERMISSION_DENIED"),
     (RunNotActive, INVALID_PARAMETER_VALUE),
     (InvalidSettings, "PERMISSION_DENIED"),  # of the server: neither the client's mistake, nor mended by a retry

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import select
+import selectors
 import socket
 import threading
+from collections.abc import Collection
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -49,11 +50,14 @@ class Loopback:
         run: the run whose process is let in. It writes in this run's experiment only.
         actor: the user in every record.
         token: the secret that lets the process in.
+        measures: LoggedModels of other experiments that the process may log metrics on.
     """
 
-    def __init__(self, store: Store, run: RunInfo, actor: str, token: str) -> None:
+    def __init__(self, store: Store, run: RunInfo, actor: str, token: str, *, measures: Collection[str] = ()) -> None:
         self._store = store
-        self._principal = Principal(actor, Role.WRITE, run_id=run.run_id, experiment_id=run.experiment_id)
+        self._principal = Principal(
+            actor, Role.WRITE, run_id=run.run_id, experiment_id=run.experiment_id, measures=frozenset(measures)
+        )
         self.token = token
         self._socket = listen(_HOST, 0)
         self.url = f"http://{_HOST}:{self._socket.getsockname()[1]}"
@@ -112,7 +116,10 @@ class Loopback:
         self._socket.close()
 
     def _serve(self) -> None:
-        select.select([self._socket, self._woken], [], [])
+        with selectors.DefaultSelector() as selector:  # select() takes no descriptor above 1023
+            for waited_for in (self._socket, self._woken):
+                selector.register(waited_for, selectors.EVENT_READ)
+            selector.select()
         if self._stopping.is_set():
             return
         import uvicorn

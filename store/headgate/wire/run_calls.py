@@ -11,14 +11,22 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, NoReturn
 
-from headgate.store.errors import HeadgateError, InvalidInput, StoreUnavailable
+from headgate.store.errors import HeadgateError, InvalidInput, NotFound, StoreUnavailable
 from headgate.wire.call import Call, parse_body
 from headgate.wire.carrying import RUN_PATH, carried, carried_error, received
 from headgate.wire.errors import WireError
 from headgate.wire.routes import Routes
-from headgate.wire.scope import may_write_in, may_write_model, may_write_run
+from headgate.wire.scope import (
+    may_end_run,
+    may_finish_model,
+    may_measure,
+    may_write_in,
+    may_write_model,
+    may_write_run,
+)
 
 Arguments = MutableMapping[str, Any]
 Guard = Callable[[Call, Arguments], None]
@@ -71,11 +79,17 @@ def _run(call: Call, said: Arguments) -> None:
     may_write_run(call, said["run_id"])
 
 
+def _metrics(call: Call, said: Arguments) -> None:
+    _run(call, said)
+    for model_id in {metric.model_id for metric in said["metrics"] if metric.model_id is not None}:
+        may_measure(call, model_id)
+
+
 def _other_run(call: Call, said: Arguments) -> None:
     """Let a run below be ended and kept alive; how the own run ends is for its runner to say."""
     if said["run_id"] == call.principal.run_id:
         _refuse("How the run of a project ends is for its exit code to say, and its lease is its runner's.")
-    _run(call, said)
+    may_end_run(call, said["run_id"])
 
 
 def _update(call: Call, said: Arguments) -> None:
@@ -89,6 +103,9 @@ def _run_below(call: Call, said: Arguments) -> None:
     said["parent_run_id"] = said.get("parent_run_id") or call.principal.run_id
     may_write_run(call, said["parent_run_id"])
     said["user_id"] = call.principal.name or said.get("user_id", "")
+    if said.get("run_id") is not None and (said.get("lease_owner") is not None or said.get("status") is not None):
+        with suppress(NotFound):  # then it is a new run
+            _other_run(call, said)
 
 
 def _outputs(call: Call, said: Arguments) -> None:
@@ -103,8 +120,8 @@ def _new_model(call: Call, said: Arguments) -> None:
         may_write_run(call, run_id)
 
 
-def _model(call: Call, said: Arguments) -> None:
-    may_write_model(call, said["model_id"])
+def _finished_model(call: Call, said: Arguments) -> None:
+    may_finish_model(call, said["model_id"])
 
 
 def _experiment(call: Call, said: Arguments) -> None:
@@ -125,13 +142,11 @@ _GUARDS: Mapping[str, Guard] = {
     "leases.heartbeat": _other_run,
     "logged_models.create": _new_model,
     "logged_models.create_external_model": _new_model,
-    "logged_models.finalize": _model,
+    "logged_models.finalize": _finished_model,
     "logged_models.get": _anything,
     "logged_models.get_many": _anything,
     "logged_models.get_or_create_active": _new_model,
-    # On any model, as by MLflow's route: an evaluation measures models of other experiments, the champion above all,
-    # and each point names the run that measured it.
-    "metrics.log": _run,
+    "metrics.log": _metrics,
     "params.log": _run,
     "registry.download_uri": _anything,
     "registry.resolve_model_uri": _anything,

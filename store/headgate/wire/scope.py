@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+from headgate.store.entities import LoggedModelStatus
 from headgate.wire.call import Call
 from headgate.wire.errors import WireError
+
+_OF_MODEL = re.compile(r"(?:^|/)models/(m-[0-9a-f]{32})/artifacts(?:/|$)")
 
 
 def may_write_in(call: Call, experiment_id: str) -> None:
@@ -26,10 +31,72 @@ def may_write_run(call: Call, run_id: str) -> None:
         may_write_in(call, call.store.runs.get_info(run_id).experiment_id)
 
 
+def may_end_run(call: Call, run_id: str) -> None:
+    """Let the call say how a run ended, or take its lease, or refuse it.
+
+    What another runner keeps alive is that runner's to end; the runs below the caller's own are its own.
+    """
+    may_write_run(call, run_id)
+    own = call.principal.run_id
+    if own is None or _is_below(call, run_id, own):
+        return
+    lease = call.store.leases.get(run_id)
+    if lease is not None and lease.expires_at > call.now:
+        raise WireError("PERMISSION_DENIED", f"Run {run_id} is kept by another runner; run {own} may not end it.")
+
+
+def _is_below(call: Call, run_id: str, ancestor: str) -> bool:
+    seen: set[str] = set()
+    parent = call.store.runs.get_info(run_id).parent_run_id
+    while parent is not None and parent not in seen:
+        if parent == ancestor:
+            return True
+        seen.add(parent)
+        parent = call.store.runs.get_info(parent).parent_run_id
+    return False
+
+
 def may_write_model(call: Call, model_id: str) -> None:
     """Let the call write to a LoggedModel, or refuse it."""
     if call.principal.experiment_id is not None:
-        may_write_in(call, call.store.logged_models.get(model_id).experiment_id)
+        may_write_in(call, call.store.logged_models.get_info(model_id).experiment_id)
+
+
+def may_measure(call: Call, model_id: str) -> None:
+    """Let the call log metrics on a LoggedModel, or refuse it."""
+    if model_id not in call.principal.measures:
+        may_write_model(call, model_id)
+
+
+def may_write_files_of(call: Call, model_id: str) -> None:
+    """Let the call write files of a LoggedModel, or refuse it: what was promoted stays what is served."""
+    call.store.logged_models.require_not_promoted(model_id)
+    may_finish_model(call, model_id)
+
+
+def may_finish_model(call: Call, model_id: str) -> None:
+    """Let the call say how the upload of a LoggedModel ended, or refuse it: each run finishes its own."""
+    if call.principal.experiment_id is None:
+        return
+    model = call.store.logged_models.get_info(model_id)
+    may_write_in(call, model.experiment_id)
+    if model.status == LoggedModelStatus.READY and model.source_run_id not in (None, call.principal.run_id):
+        raise WireError(
+            "PERMISSION_DENIED",
+            f"Model {model_id} is finished, and run {call.principal.run_id} has not made it: log a new model.",
+        )
+
+
+def may_write_path(call: Call, path: str) -> None:
+    """Let the call write an artifact below the root, or refuse it."""
+    if (of_model := _OF_MODEL.search(path)) is not None:
+        may_write_files_of(call, of_model[1])
+    experiment_id = call.principal.experiment_id
+    if experiment_id is None:
+        return
+    location = call.store.experiments.get(experiment_id).artifact_location
+    if not f"{call.store.artifact_root.rstrip('/')}/{path}".startswith(location.rstrip("/") + "/"):
+        raise WireError("PERMISSION_DENIED", f"Run {call.principal.run_id} writes no artifact outside its experiment.")
 
 
 def may_write_version(call: Call, name: str, number: int) -> None:

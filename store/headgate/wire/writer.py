@@ -208,7 +208,9 @@ class Writer:
             return True
         try:
             for key in waiting.write.keys:
-                if not principal.may_write_in(self._experiment_of(key, is_run=key == batch.run_id)):
+                if key not in principal.measures and not principal.may_write_in(
+                    self._experiment_of(key, is_run=key == batch.run_id)
+                ):
                     raise WireError(
                         "PERMISSION_DENIED",
                         f"Run {principal.run_id} writes in its own experiment only, and {key} is not in it.",
@@ -223,7 +225,7 @@ class Writer:
         if key not in self._experiments:
             if len(self._experiments) >= _MOST_REMEMBERED:
                 self._experiments.clear()
-            found = self._store.runs.get_info(key) if is_run else self._store.logged_models.get(key)
+            found = self._store.runs.get_info(key) if is_run else self._store.logged_models.get_info(key)
             self._experiments[key] = found.experiment_id
         return self._experiments[key]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 import subprocess
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_MODEL = re.compile(r"(?:models:/)?(m-[0-9a-f]{32})")
 _OUTPUT_CHARACTERS = 10_000_000
 _CLEAN_UP_SECONDS = 10
 
@@ -165,7 +168,8 @@ class RecordedRun:
             self._store.tags.set(info.run_id, known_now)
         builder.go_on()
         paths = (*self._store_paths(), *(parameter.path for parameter in bound if parameter.path is not None))
-        with Loopback(self._store, info, request.user, self._token) as endpoint:
+        measures = self._models_named(request)
+        with Loopback(self._store, info, request.user, self._token, measures=measures) as endpoint:
             ours = {**self._variables(info), **endpoint.environment, **endpoint.store_environment}
             variables = {**request.variables, **ours, **command.secrets}
             launch = request.environment.launch(Task(command.text, directory, variables, info.run_id, paths))
@@ -180,6 +184,17 @@ class RecordedRun:
         shutil.copytree(source.cached, copy, symlinks=True)
         directory = copy / source.directory.relative_to(source.cached)
         return directory, tuple(parameter.moved(source.cached, copy) for parameter in request.bound)
+
+    def _models_named(self, request: RunRequest) -> set[str]:
+        """Return the LoggedModels that the parameters name: the process measures them, whosever they are."""
+        found = set()
+        for said in (parameter.recorded for parameter in request.bound):
+            if (by_id := _MODEL.fullmatch(said)) is not None:
+                found.add(by_id[1])
+            elif said.startswith("models:/"):
+                with suppress(InvalidInput):  # then it names none
+                    found.add(str(self._store.registry.resolve_model_uri(said).model_id))
+        return found
 
     def _store_paths(self) -> list[Path]:
         database, root = self._store.database, self._store.artifact_root

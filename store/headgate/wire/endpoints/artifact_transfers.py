@@ -10,11 +10,11 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from headgate.wire.call import Call, Fields
-from headgate.wire.endpoints.artifacts import checked, may_write_path, root_of
+from headgate.wire.endpoints.artifacts import checked, root_of
 from headgate.wire.errors import INVALID_PARAMETER_VALUE, WireError, missing, wrong
 from headgate.wire.principal import Role
 from headgate.wire.routes import Routes
-from headgate.wire.scope import may_write_model, may_write_run
+from headgate.wire.scope import may_write_files_of, may_write_path, may_write_run
 
 if TYPE_CHECKING:
     from headgate.store.artifacts import ArtifactStore
@@ -86,8 +86,8 @@ def presigned_upload(call: Call) -> dict[str, Any]:
         may_write_run(call, run_id)
         location = call.store.runs.get_info(run_id).artifact_uri
     else:
-        may_write_model(call, str(model_id))
-        location = call.store.logged_models.get(str(model_id)).artifact_location
+        may_write_files_of(call, str(model_id))
+        location = call.store.logged_models.get_info(str(model_id)).artifact_location
     url = call.store.artifacts(location).presign_upload(path, expires_in=_seconds(fields, _UPLOAD_SECONDS))
     if url is None:
         raise _not_here("Presigned upload is not supported for the current artifact repository")

@@ -22,6 +22,7 @@ from headgate.wire.errors import INVALID_PARAMETER_VALUE, WireError
 from headgate.wire.principal import Role
 from headgate.wire.ranges import NotInFile, byte_range
 from headgate.wire.routes import Routes
+from headgate.wire.scope import may_write_path
 
 if TYPE_CHECKING:
     from headgate.store.artifacts import ArtifactStore
@@ -115,16 +116,6 @@ async def _spooled(exchange: Exchange, in_thread: InThread) -> AsyncIterator[Pat
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def may_write_path(call: Call, path: str) -> None:
-    """Hold the process of a project run to the folder of its experiment."""
-    experiment_id = call.principal.experiment_id
-    if experiment_id is None:
-        return
-    location = call.store.experiments.get(experiment_id).artifact_location
-    if not f"{call.store.artifact_root.rstrip('/')}/{path}".startswith(location.rstrip("/") + "/"):
-        raise WireError("PERMISSION_DENIED", f"Run {call.principal.run_id} writes no artifact outside its experiment.")
 
 
 def root_of(call: Call) -> ArtifactStore:

@@ -13,7 +13,7 @@ from headgate.wire.endpoints.artifacts import checked, files
 from headgate.wire.errors import missing
 from headgate.wire.principal import Role
 from headgate.wire.routes import Routes
-from headgate.wire.scope import may_write_in, may_write_model, may_write_run
+from headgate.wire.scope import may_finish_model, may_write_in, may_write_model, may_write_run
 
 routes = Routes()
 
@@ -57,7 +57,7 @@ def finalize(call: Call) -> dict[str, Any]:
     if "status" not in call.parameters:
         raise missing("status")
     status = _STATUSES[call.parameters.choice("status", tuple(_STATUSES), "LOGGED_MODEL_PENDING")]
-    may_write_model(call, model_id)
+    may_finish_model(call, model_id)
     digest = _digest_of_files(call, model_id) if status is LoggedModelStatus.READY else None
     return _model(call, call.store.logged_models.finalize(model_id, status, artifact_digest=digest, now=call.now))
 
@@ -94,7 +94,7 @@ def delete_tag(call: Call) -> dict[str, Any]:
 
 @routes.get(_API + "/{model_id}/artifacts/directories")
 def list_files(call: Call) -> dict[str, Any]:
-    model = call.store.logged_models.get(call.arguments["model_id"])
+    model = call.store.logged_models.get_info(call.arguments["model_id"])
     folder = checked(call.parameters.string("artifact_directory_path", "") or "")
     listed = call.store.artifacts(model.artifact_location).list(folder)
     return render.without_empty(root_uri=call.uris.to_wire(model.artifact_location), files=files(listed))

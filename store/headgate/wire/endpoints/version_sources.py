@@ -124,7 +124,7 @@ def _check_held(call: Call, said: str, inside: str, run_id: str | None, model_id
     of = "model_id" if model_id is not None else "run_id"
     try:
         if model_id is not None:
-            root = call.store.logged_models.get(model_id).artifact_location
+            root = call.store.logged_models.get_info(model_id).artifact_location
         elif run_id is not None:
             root = call.store.runs.get_info(run_id).artifact_uri
         else:
