@@ -18,9 +18,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.prefect.store_access import open_store_of
+from headgate.prefect.store_access import StoreAccess, named_store, opened
+from headgate.store.errors import InvalidSettings
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -50,10 +52,19 @@ def settle_flow_run(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) 
     """A hook for flows: close the run of a flow run as ``state`` says, and end what is RUNNING below it.
 
     ``@flow(on_cancellation=[settle_flow_run], on_crashed=[settle_flow_run])``: a worker calls these when the flow's
-    process is dead. The store is that of the environment, or of the block ``default``; for another block use
+    process is dead. The store is that of the worker's environment, or of the block ``default``; for another block use
     ``settle_flow_run_in("name")``. May run twice.
+
+    Raises:
+        InvalidSettings: nothing names the store; none is made.
+        StoreUnavailable: the store or Prefect's server did not answer; ``reap_runs`` does it later.
     """
     _settle(None, flow, flow_run, state)
+
+
+def settling_hook(block: str | None) -> FlowHook:
+    """Return the hook for the store that a block names; None is that of the environment or of ``default``."""
+    return settle_flow_run if block is None else settle_flow_run_in(block)
 
 
 @cache
@@ -129,10 +140,29 @@ def _settle(block: str | None, flow: Flow[..., Any], flow_run: FlowRun, state: S
         close_flow_run(state, str(flow_run.id))  # its process lives, and with it whatever is below: this is it
         return
     context = RunContext(ORIGIN, flow.name, str(flow_run.id))
-    with open_store_of(block) as store:
+    with opened(_store_to_settle(block, flow_run)) as store:
         closed = settle_pipeline_run(store, context, status_of(state), message=message_of(state))
     if closed:
         _log.info("Ended %s of flow run %s", ", ".join(closed), flow_run.name)
+
+
+def _store_to_settle(block: str | None, flow_run: FlowRun) -> StoreAccess:
+    """Return where the run of a flow run is, as far as that is known here: a hook makes no store."""
+    from headgate.store.database import store_url
+    from headgate.store.settings import Settings
+
+    named = named_store(block)
+    if named is not None:
+        return named
+    file = Path(str(store_url(None, Settings()).database))
+    if flow_run.deployment_id is not None or not file.exists():
+        raise InvalidSettings(
+            f"The run of flow run {flow_run.name!r} was not closed: nothing names the store that it is in.",
+            remedy='Name the block that the tasks name: @gated_flow(store="…"), or settle_flow_run_in("…") as a hook; '
+            "or set HEADGATE_STORE_URL where the worker runs. reap_runs(store=…) closes it, too.",
+            flow_run_id=str(flow_run.id),
+        )
+    return StoreAccess()
 
 
 def _close_at_exit() -> None:

@@ -124,8 +124,17 @@ def ends_by(on_reject: str, body: Callable[..., Any]) -> Callable[..., Any]:
 @overload
 def gated_flow(body: Callable[P, R], /) -> Flow[P, R]: ...
 @overload
-def gated_flow(*, on_reject: str = "fail", **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def gated_flow(body: Callable[..., Any] | None = None, /, *, on_reject: str = "fail", **options: Any) -> Any:
+def gated_flow(
+    *, on_reject: str = "fail", store: str | None = None, **options: Any
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def gated_flow(
+    body: Callable[..., Any] | None = None,
+    /,
+    *,
+    on_reject: str = "fail",
+    store: str | None = None,
+    **options: Any,
+) -> Any:
     """Make a flow of a function, in the place of ``@flow``: a no ends it in a state with a name, as you choose.
 
     No retry of the flow is spent on a no. What its tasks have started is stopped when the flow is, submitted tasks too,
@@ -134,6 +143,8 @@ def gated_flow(body: Callable[..., Any] | None = None, /, *, on_reject: str = "f
     Args:
         body: a function or a coroutine function.
         on_reject: ``fail``, ``skip`` or ``succeed``; see :mod:`headgate.prefect.rejection`.
+        store: the name of the ``HeadgateStore`` block that its tasks name: there a worker closes the flow's run. None
+            is the store of the worker's environment, or of the block ``default``.
         **options: of the flow, as ``@flow`` takes them.
 
     Raises:
@@ -141,11 +152,11 @@ def gated_flow(body: Callable[..., Any] | None = None, /, *, on_reject: str = "f
     """
     from prefect import Flow
 
-    from headgate.prefect.hooks import settle_flow_run
+    from headgate.prefect.hooks import settling_hook
 
     checked_on_reject(on_reject)
     for hook in ("on_cancellation", "on_crashed"):
-        options[hook] = [*(options.get(hook) or ()), settle_flow_run]
+        options[hook] = [*(options.get(hook) or ()), settling_hook(store)]
 
     def made(function: Callable[..., Any]) -> Flow[..., Any]:
         return Flow(ends_by(on_reject, function), **options)

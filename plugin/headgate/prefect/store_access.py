@@ -77,6 +77,25 @@ def store_access(block: str | None = None) -> StoreAccess:
 
     from headgate.store.errors import InvalidSettings
 
+    named = named_store(block)
+    if named is None and runtime.deployment.id is not None:
+        raise InvalidSettings(
+            "Nothing names the store, and this is a run of a deployment.",
+            remedy=f'Save a HeadgateStore block called "{DEFAULT_BLOCK}", name one with store=, or set '
+            "HEADGATE_STORE_URL in the environment of the work pool's jobs.",
+        )
+    return StoreAccess() if named is None else named
+
+
+def named_store(block: str | None = None) -> StoreAccess | None:
+    """Return where the store is that something names, a block or the environment; None is the file in the home folder.
+
+    Raises:
+        InvalidSettings: there is no such block, or it can't be read.
+        StoreUnavailable: Prefect's server did not answer; a retry may help.
+    """
+    from headgate.store.errors import InvalidSettings
+
     if block is not None:
         found = _access_of_block(block)
         if found is None:
@@ -89,16 +108,7 @@ def store_access(block: str | None = None) -> StoreAccess:
         return found
     if any(os.environ.get(name) for name in _ENVIRONMENT):
         return StoreAccess()
-    found = _access_of_block(DEFAULT_BLOCK)
-    if found is not None:
-        return found
-    if runtime.deployment.id is not None:
-        raise InvalidSettings(
-            "Nothing names the store, and this is a run of a deployment.",
-            remedy=f'Save a HeadgateStore block called "{DEFAULT_BLOCK}", name one with store=, or set '
-            "HEADGATE_STORE_URL in the environment of the work pool's jobs.",
-        )
-    return StoreAccess()
+    return _access_of_block(DEFAULT_BLOCK)
 
 
 @contextmanager

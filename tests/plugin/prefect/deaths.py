@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from headgate.store import RunContext, Store
 from headgate.store.entities import Run, RunInfo
+from tests.plugin.prefect.projects import new_name
 from tests.plugin.prefect.server import PrefectServer, guarded, shown, wait_until
 from tests.tasks.processes import alive
 
@@ -32,6 +33,7 @@ from prefect import flow
 from headgate.prefect import gated_flow, run_project, settle_flow_run
 
 PROJECT = {project!r}
+BLOCK = {block!r}
 
 @flow(on_crashed=[settle_flow_run], on_cancellation=[settle_flow_run])
 def direct():
@@ -53,9 +55,18 @@ def task_timeout():
 def flow_timeout():
     run_project.submit(PROJECT).result()
 
+@gated_flow(store=BLOCK)
+def of_a_block():
+    run_project(PROJECT, store=BLOCK)
+
+@gated_flow
+def of_a_block_unsaid():
+    run_project(PROJECT, store=BLOCK)
+
 if __name__ == "__main__":
     import sys
-    globals()[sys.argv[1]]()
+    name, *served = sys.argv[1:]
+    globals()[name].serve(*served) if served else globals()[name]()
 """
 
 
@@ -70,6 +81,8 @@ class Doomed:
     Args:
         file: with the flows.
         pids: what the entry points write their processes' ids into.
+        block: the name of a block that is the store's, once it is saved.
+        home: the home folder of flows that no environment tells of a store; None for flows that it does tell.
     """
 
     server: PrefectServer
@@ -77,10 +90,16 @@ class Doomed:
     folder: Path
     file: Path
     pids: Path
+    block: str
+    home: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.server.environment, "HEADGATE_STORE_URL": self.store.url, "HEADGATE_LEASE_SECONDS": "6"}
+        machine = {**self.server.environment, "HEADGATE_LEASE_SECONDS": "6"}
+        if self.home is None:
+            return {**machine, "HEADGATE_STORE_URL": self.store.url}
+        untold = {name: value for name, value in machine.items() if name not in ("HEADGATE_STORE_URL", "HEADGATE_HOME")}
+        return {**untold, "HOME": str(self.home)}
 
     @contextmanager
     def script(self, flow: str) -> Iterator[int]:
@@ -140,8 +159,9 @@ def doomed(server: PrefectServer, store: Store, folder: Path) -> Doomed:
     pids, project, file = folder / "pids", folder / "stubborn", folder / "doomed_flows.py"
     project.mkdir()
     (project / "MLproject").write_text(MLPROJECT.format(pids=pids))
-    file.write_text(FLOWS.format(project=str(project), timeout=TIMEOUT))
-    return Doomed(server, store, folder, file, pids)
+    block = new_name("doomed")
+    file.write_text(FLOWS.format(project=str(project), timeout=TIMEOUT, block=block))
+    return Doomed(server, store, folder, file, pids, block)
 
 
 def child_of(parent: int) -> int:
@@ -173,5 +193,8 @@ def descendants(ancestor: int) -> list[int]:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    entries = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:  # it has ended
+        return {}
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)

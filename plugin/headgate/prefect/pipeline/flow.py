@@ -118,7 +118,7 @@ def _make(
     source: PipelineSource, given: Mapping[str, Any], name: str | None, options: Mapping[str, Any], place: Place
 ) -> PipelineFlow:
     from headgate.flows.plan_markdown import plan_markdown
-    from headgate.prefect.hooks import settle_flow_run, settle_flow_run_in
+    from headgate.prefect.hooks import settling_hook
 
     pipeline = source.plan.pipeline
 
@@ -126,9 +126,8 @@ def _make(
         return conduct(source, given_parameters(pipeline, arguments))
 
     body = ends_by(source.on_reject, whole)
-    settle = settle_flow_run if source.store is None else settle_flow_run_in(source.store)
     for hook in ("on_cancellation", "on_crashed"):
-        options = {**options, hook: [*(options.get(hook) or ()), settle]}
+        options = {**options, hook: [*(options.get(hook) or ()), settling_hook(source.store)]}
     body.__name__ = body.__qualname__ = re.sub(r"\W+", "_", pipeline.name).strip("_") or "pipeline"
     body.__doc__ = flow_docstring(pipeline)
     body.__signature__ = flow_signature(pipeline, given)  # type: ignore[attr-defined]
