@@ -62,6 +62,8 @@ def evaluate_model(
         NothingMeasured: the entry point left no metric with a dataset's digest on the model.
         HeadgateError: as :func:`headgate.tasks.evaluate_model`; no retry is spent on a Terminal one.
     """
+    from headgate.prefect.artifacts.publish import show
+    from headgate.prefect.artifacts.run import publish_run
     from headgate.prefect.places import beside_flow
     from headgate.prefect.processes import at_work
     from headgate.prefect.store_access import open_store_of
@@ -81,7 +83,14 @@ def evaluate_model(
         options = run_options(
             opened,
             stop,
-            request={"project": project, "entry_point": entry_point, "parameters": parameters, "model": measured},
+            request={
+                "project": project,
+                "entry_point": entry_point,
+                "parameters": parameters,
+                "model": measured,
+                "model_parameter": model_parameter,
+                "dataset": dataset,
+            },
             experiment=experiment,
             version=version,
             env=env,
@@ -100,6 +109,7 @@ def evaluate_model(
             dataset=data,
             **options,
         )
+        show(lambda: publish_run(opened, candidate.run.run_id))
         if gate is not None:
             evaluate_champion(
                 where,

@@ -57,6 +57,8 @@ def measure_model(
     """
     from dataclasses import replace
 
+    from headgate.prefect.artifacts.publish import show
+    from headgate.prefect.artifacts.run import publish_run
     from headgate.prefect.identity import task_run
     from headgate.prefect.places import beside_flow
     from headgate.prefect.processes import at_work
@@ -87,6 +89,7 @@ def measure_model(
             "handle_signals": False,
         }
         candidate = measure(said, place, model=model_in(model), context=task.context, **options)
+        show(lambda: publish_run(opened, candidate.run.run_id))
         if gate is not None:
             # The champion's run has attempts of its own.
             context = replace(task.context, attempt=None)

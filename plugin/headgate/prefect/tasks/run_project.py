@@ -63,7 +63,7 @@ def run_project(
         options = run_options(
             opened,
             stop,
-            request={"project": project, "entry_point": entry_point, "parameters": parameters, "version": version},
+            request={"project": project, "entry_point": entry_point, "parameters": parameters},
             experiment=experiment,
             version=version,
             env=env,
@@ -88,11 +88,16 @@ def run_options(
     run_name: str | None,
     tags: Mapping[str, str] | None,
 ) -> RunOptions:
-    """Return how the run is made, as :func:`headgate.tasks.run_project` takes it; the flow run's is open then."""
+    """Return how the run is made, as :func:`headgate.tasks.run_project` takes it; the flow run's is open then.
+
+    Args:
+        request: what else tells this call from others; how the entry point runs is part of it in any case.
+    """
     from headgate.prefect.identity import task_run
     from headgate.prefect.places import flow_folder
 
-    task, log = task_run(store, experiment, request=request), get_run_logger()
+    how = {"experiment": experiment, "version": version, "env": env, "env_vars": env_vars}
+    task, log = task_run(store, experiment, request={**request, **how}), get_run_logger()
     return {
         "context": task.context,
         "experiment": task.experiment,
