@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from headgate.store.deliveries import Claim
 from headgate.store.entities import CheckResult, Outcome, Severity, Verdict
 from headgate.store.errors import AlreadyExists, InvalidInput, NotFound
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
+from headgate.store.verdicts import VERDICT_TOPIC
 from headgate.tasks.gates.definition import gate_from_definition
 from headgate.tasks.gates.evidence import Evidence
 from headgate.tasks.gates.explain import verdict_json
@@ -64,6 +66,25 @@ def test_a_used_mark_is_not_recorded_from_outside(store: Store) -> None:
     verdict = draft(store, candidate(store), used_by="p-of-nobody")
     assert store.verdicts.record(verdict).used_by is None
     assert store.verdicts.get(verdict.verdict_id).used_by is None
+
+
+def test_a_rejection_is_told_once_by_whoever_claimed_it_with_the_verdict(store: Store) -> None:
+    rejects = draft(store, candidate(store), outcome=Outcome.REJECT)
+    for _ in range(2):
+        store.verdicts.record(rejects, tells=True, claim=Claim("prefect", "flow-run:1", NOW + 1000))
+    (event,) = store.outbox.read(topics=[VERDICT_TOPIC])
+    assert (event.event_id, event.model_name) == (rejects.verdict_id, MODEL)
+    assert (event.payload["outcome"], event.payload["candidate_model_id"]) == ("reject", rejects.candidate_model_id)
+    (delivery,) = store.deliveries.due("prefect", now=NOW + 1000)
+    assert (delivery.event, delivery.owner) == (event, "flow-run:1")
+
+
+def test_what_does_not_reject_is_told_to_nobody(store: Store) -> None:
+    rejects = {"outcome": Outcome.REJECT}
+    store.verdicts.record(draft(store, candidate(store)), tells=True)
+    store.verdicts.record(draft(store, candidate(store), **rejects, shadow=True), tells=True)
+    store.verdicts.record(draft(store, candidate(store), **rejects))  # a watch's judgement: its rollback is told
+    assert store.outbox.read() == ()
 
 
 @pytest.mark.parametrize("change", [{"outcome": Outcome.HOLD}, {"checks": (BARE,)}, {"decided_by": "mallory"}])

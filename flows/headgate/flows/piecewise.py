@@ -245,12 +245,13 @@ class PiecewiseRun:
         values = self._values({ref.step for ref in step.step_references})
         return self._runner.run_once(champion_work(self.plan, values, champion, attempt=attempt))
 
-    def decide(self, *, may_reuse: bool = False) -> Verdict:
+    def decide(self, *, may_reuse: bool = False, claim: Claim | None = None) -> Verdict:
         """Let the gate decide on the candidate; after a promotion of this pipeline run, return its verdict again.
 
         Args:
             may_reuse: return what an earlier try of this pipeline run decided, if a promotion could still rest on it:
                 what a person said of that verdict stands for no other.
+            claim: who tells of a rejection; see :meth:`headgate.store.verdicts.Verdicts.record`.
 
         Raises:
             InvalidPipeline: as :meth:`candidate`.
@@ -261,7 +262,7 @@ class PiecewiseRun:
         if before is not None and before.verdict is not None:
             return before.verdict
         standing = self._standing_verdict(candidate) if may_reuse and self.parent.resumed else None
-        return standing or self._promotion.decide(candidate)
+        return standing or self._promotion.decide(candidate, claim=claim)
 
     def _standing_verdict(self, candidate: str) -> Verdict | None:
         """Return the newest verdict if it passes, and is of this gate, this candidate and whoever is champion now."""

@@ -91,7 +91,7 @@ class PromotionStep:
             return None
         return champion_to_evaluate(self.store, planned.gate, planned.model, planned.to, candidate, now=self.clock())
 
-    def decide(self, candidate: str) -> Verdict:
+    def decide(self, candidate: str, *, claim: Claim | None = None) -> Verdict:
         """Let the gate decide, and record its verdict; errors are those of ``decide_promotion``."""
         verdict = decide_promotion(
             self.store,
@@ -101,6 +101,7 @@ class PromotionStep:
             candidate,
             decided_by=self.actor,
             run_id=self.parent.run_id,
+            claim=claim,
             now=self.clock(),
         )
         self.on_event(Decided(verdict))

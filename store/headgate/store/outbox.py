@@ -42,10 +42,10 @@ class OutboxEvent:
     """An event that is to be told. ``event_id`` is the idempotency key: receivers know by it what they were told.
 
     Args:
-        event_id: of a promotion or a rollback, its ``promotion_id``.
+        event_id: of a promotion or a rollback, its ``promotion_id``; of a verdict, its ``verdict_id``.
         position: 1, 2, 3, … over the whole store.
         topic: what happened: ``promotion`` (rollbacks and overrides too), ``guard.set``, ``guard.removed``,
-            ``stages.set``, ``stages.removed``.
+            ``stages.set``, ``stages.removed``; ``verdict`` when a gate rejected a candidate.
         subject: to what, such as ``tumor-screening@champion``; events of one subject are told in their order.
         payload: JSON values.
         created_at: UTC epoch ms.

@@ -12,13 +12,17 @@ from sqlalchemy.exc import IntegrityError
 
 from headgate.store.canonical import digest_of
 from headgate.store.database import Database
+from headgate.store.deliveries import Claim, write_claim
 from headgate.store.entities import DEFAULT_WORKSPACE, CheckResult, Outcome, Page, Severity, Verdict
 from headgate.store.errors import AlreadyExists, InvalidInput, NotFound
 from headgate.store.id_sets import is_one_of
 from headgate.store.model_names import check_registered_model_name
+from headgate.store.outbox import announce
 from headgate.store.tables import VerdictCheckRow, VerdictRow
 from headgate.store.targets import checked_actor, parse_target
 from headgate.store.validation import check_text
+
+VERDICT_TOPIC = "verdict"
 
 _VERDICT = VerdictRow.__table__
 _CHECK = VerdictCheckRow.__table__
@@ -41,11 +45,14 @@ class Verdicts:
         self._database = database
         self._workspace = workspace
 
-    def record(self, verdict: Verdict) -> Verdict:
+    def record(self, verdict: Verdict, *, tells: bool = False, claim: Claim | None = None) -> Verdict:
         """Write a verdict and its checks in one transaction. Writing the same one again changes nothing.
 
         Args:
             verdict: of this workspace, not used yet.
+            tells: write with a verdict that rejects the outbox row by which the outside is told; its id is the
+                verdict's. One in shadow mode is told to nobody.
+            claim: who tells that event into one of the outbox's channels; None leaves it to whoever claims it.
 
         Returns:
             The verdict as it stands, which says by which promotion it was used since.
@@ -56,7 +63,7 @@ class Verdicts:
                 expiry before the decision, another workspace, or names that the registry would not take.
         """
         _require_consistent(verdict, self._workspace)
-        return self._database.transact(lambda conn: _record(conn, verdict))
+        return self._database.transact(lambda conn: _record(conn, verdict, tells=tells, claim=claim))
 
     def get(self, verdict_id: str) -> Verdict:
         """Return a verdict with its checks.
@@ -171,7 +178,7 @@ def mark_used(conn: Connection, verdict_id: str, promotion_id: str) -> bool:
     return conn.execute(update(_VERDICT).where(unused).values(used_by=promotion_id)).rowcount == 1
 
 
-def _record(conn: Connection, verdict: Verdict) -> Verdict:
+def _record(conn: Connection, verdict: Verdict, *, tells: bool, claim: Claim | None) -> Verdict:
     verdict = _as_stored(verdict)
     standing = find_verdict(conn, verdict.workspace, verdict.verdict_id)
     if standing is None:
@@ -187,6 +194,8 @@ def _record(conn: Connection, verdict: Verdict) -> Verdict:
             # Another writer was faster with this id, in whatever workspace; what it wrote is compared below.
             standing = find_verdict(conn, verdict.workspace, verdict.verdict_id)
         else:
+            if tells and verdict.outcome is Outcome.REJECT and not verdict.shadow:
+                _announce(conn, verdict, claim)
             return verdict
     if standing is None or replace(standing, used_by=None) != verdict:
         raise AlreadyExists(
@@ -196,6 +205,17 @@ def _record(conn: Connection, verdict: Verdict) -> Verdict:
             key=verdict.verdict_id,
         )
     return standing
+
+
+def _announce(conn: Connection, verdict: Verdict, claim: Claim | None) -> None:
+    about = ("verdict_id", "model_name", "target", "candidate_model_id", "gate_name", "run_id", "decided_by")
+    payload = {name: getattr(verdict, name) for name in about} | {"outcome": str(verdict.outcome)}
+    # A subject of its own: no promotion waits until a rejection was told.
+    subject, model_name = f"{VERDICT_TOPIC}:{verdict.model_name}{verdict.target}", verdict.model_name
+    event = (verdict.workspace, VERDICT_TOPIC, subject, payload, verdict.decided_at)
+    outbox_id = announce(conn, *event, model_name=model_name, event_id=verdict.verdict_id)
+    if claim is not None:
+        write_claim(conn, outbox_id, verdict.workspace, subject, claim, model_name=model_name)
 
 
 def _as_stored(verdict: Verdict) -> Verdict:

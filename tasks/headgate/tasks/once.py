@@ -39,13 +39,14 @@ def decide_once(
     decided_by: str,
     evaluation_run_ids: Collection[str] | None = None,
     shadow: bool = False,
+    claim: Claim | None = None,
 ) -> Verdict:
     """Return the verdict by which this pipeline run has promoted the candidate already, or let the gate decide.
 
     Args:
         run_id: the run of the pipeline run.
         decided_by: who asks, for the record.
-        store, gate, model_name, target, candidate, evaluation_run_ids, shadow: as
+        store, gate, model_name, target, candidate, evaluation_run_ids, shadow, claim: as
             :func:`headgate.tasks.promote.decide_promotion` takes them; so are the errors.
     """
     before = None if run_id is None or shadow else promoted_before(store, model_name, target, candidate, run_id=run_id)
@@ -61,6 +62,7 @@ def decide_once(
         decided_by=decided_by,
         run_id=run_id,
         shadow=shadow,
+        claim=claim,
     )
 
 

@@ -41,6 +41,7 @@ def decide_promotion(
     decided_by: str = "",
     run_id: str | None = None,
     shadow: bool = False,
+    claim: Claim | None = None,
     now: int | None = None,
 ) -> Verdict:
     """Decide by a gate whether a candidate may hold a target, and record the verdict. Nothing is promoted.
@@ -58,6 +59,7 @@ def decide_promotion(
         decided_by: who asks, for the record.
         run_id: the run that the decision is part of, for the record.
         shadow: only watch what the gate says: the verdict is recorded and permits nothing.
+        claim: who tells of a rejection; see :meth:`headgate.store.verdicts.Verdicts.record`.
         now: UTC epoch ms; None takes the current time.
 
     Returns:
@@ -91,7 +93,7 @@ def decide_promotion(
         run_id=run_id,
         shadow=shadow,
     )
-    return store.verdicts.record(verdict)
+    return store.verdicts.record(verdict, tells=True, claim=claim)
 
 
 def promote(

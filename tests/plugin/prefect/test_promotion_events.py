@@ -45,12 +45,13 @@ import sys
 
 from prefect import flow
 
-from headgate.prefect import channel, promote_model, roll_back_model, watch_model
+from headgate.prefect import channel, decide_gate, promote_model, roll_back_model, watch_model
 from tests.plugin.prefect.projects import GATE
 
 WATCH = {"name": "after-deploy", "window": "1h", "checks": [{"metric": "error_rate", "at_most": 0.1}]}
 channel.CLAIM_MS = 1
-channel.tell_promotion = lambda store, promotion_id: os.kill(os.getpid(), signal.SIGKILL)
+word = "tell_rejection" if sys.argv[1] == "decides" else "tell_promotion"
+setattr(channel, word, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
 @flow
 def promotes(name, model_id):
@@ -59,6 +60,10 @@ def promotes(name, model_id):
 @flow
 def rolls_back(name, model_id):
     roll_back_model(name)
+
+@flow
+def decides(name, model_id):
+    decide_gate(GATE, model_name=name, candidate=model_id)
 
 @flow
 def watches(name, model_id):
@@ -88,6 +93,7 @@ def found_events(server: PrefectServer, which: dict[str, Any], count: int, secon
         time.sleep(0.2)
 
 
+@pytest.mark.oldest_prefect
 def test_a_promotion_is_one_event_with_what_was_committed(store: Store, prefect_server: PrefectServer) -> None:
     name, candidate = new_name(), measured(store, 0.9)
 
@@ -146,13 +152,13 @@ def test_a_rollback_is_an_event_of_the_version_that_holds_again(store: Store, pr
 def test_a_rejected_candidate_is_an_event_without_a_version(store: Store, prefect_server: PrefectServer) -> None:
     name = new_name()
     verdict = decide_promotion(store, gate_from_definition(GATE), name, "@champion", measured(store, 0.2))
-    assert tell_rejection(verdict)
-    assert tell_rejection(verdict)  # a retry; the server drops the second
+    assert tell_rejection(store, verdict)
+    assert not tell_rejection(store, verdict)
     (event,) = events_of(prefect_server, name, 1)
     assert event["event"] == REJECTED
     assert event["payload"]["candidate_model_id"] == verdict.candidate_model_id
     assert "f1 >= 0.5" in event["payload"]["reasons"][0]
-    assert not tell_rejection(promoted_verdict(store, name))
+    assert not tell_rejection(store, promoted_verdict(store, name))
 
 
 def promoted_verdict(store: Store, name: str) -> Any:
@@ -169,13 +175,24 @@ def test_what_was_promoted_elsewhere_is_told_by_whoever_looks(store: Store, pref
     assert [event["payload"]["version"] for event in events_of(prefect_server, other, 1)] == [1]
 
 
-@pytest.mark.parametrize("how", ["promotes", "rolls_back", "watches"])
+def test_what_was_rejected_elsewhere_is_told_and_shadows_are_not(store: Store, prefect_server: PrefectServer) -> None:
+    assert tell_due(store) == ()  # from now on
+    name, gate = new_name(), gate_from_definition(GATE)
+    rejected = decide_promotion(store, gate, name, "@champion", measured(store, 0.1))
+    decide_promotion(store, gate, name, "@champion", measured(store, 0.1), shadow=True)
+    assert tell_due(store) == (rejected.verdict_id,)
+    assert tell_due(store) == ()
+    (event,) = events_of(prefect_server, name, 1)
+    assert (event["event"], event["payload"]["verdict_id"]) == (REJECTED, rejected.verdict_id)
+
+
+@pytest.mark.parametrize("how", ["promotes", "rolls_back", "watches", "decides"])
 def test_a_task_that_is_killed_between_its_commit_and_its_word(
     store: Store, prefect_server: PrefectServer, tmp_path: Path, how: str
 ) -> None:
     """Nobody has ever subscribed to this store: it is the claim that the task committed by which the event is found."""
-    name, model_id = new_name(), measured(store, 0.9)
-    before = [] if how == "promotes" else [promoted_in(store, name, f1) for f1 in (0.7, 0.8)]
+    name, model_id = new_name(), measured(store, 0.1 if how == "decides" else 0.9)
+    before = [] if how in ("promotes", "decides") else [promoted_in(store, name, f1) for f1 in (0.7, 0.8)]
     if how == "watches":
         log_error_rate(store, name)
     file = tmp_path / "dying_flows.py"
@@ -183,12 +200,15 @@ def test_a_task_that_is_killed_between_its_commit_and_its_word(
     environment = {**prefect_server.environment, "HEADGATE_STORE_URL": store.url, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run([sys.executable, str(file), how, name, model_id], env=environment, capture_output=True)
     assert ran.returncode == -signal.SIGKILL, ran.stderr.decode()
-    (made,) = store.promotions.history(name)[len(before) :]
-    assert tell_due(store) == (made.promotion_id,)
+    made = [promotion.promotion_id for promotion in store.promotions.history(name)[len(before) :]]
+    if how == "decides":
+        made = [verdict.verdict_id for verdict in store.verdicts.search(name).items]
+    assert len(made) == 1
+    assert tell_due(store) == tuple(made)
     assert tell_due(store) == ()
     (event,) = events_of(prefect_server, name, 1)
-    assert event["event"] == (PROMOTED if how == "promotes" else ROLLED_BACK)
-    assert event["payload"]["promotion_id"] == made.promotion_id
+    assert event["event"] == {"promotes": PROMOTED, "decides": REJECTED}.get(how, ROLLED_BACK)
+    assert event["payload"]["verdict_id" if how == "decides" else "promotion_id"] == made[0]
 
 
 def log_error_rate(store: Store, name: str) -> None:

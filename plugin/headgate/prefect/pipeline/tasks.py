@@ -9,6 +9,7 @@ from headgate.prefect.tasks.base import headgate_task
 from headgate.tasks.task_names import CHAMPION_SUFFIX, CHOOSE_SUFFIX, PROMOTION
 
 if TYPE_CHECKING:
+    from headgate.flows.piecewise import PiecewiseRun
     from headgate.flows.planned import PlannedStep
     from headgate.flows.results import StepRun
     from headgate.prefect.pipeline.joining import Joining
@@ -27,8 +28,11 @@ def step_task(joining: Joining, step: PlannedStep) -> AnyTask:
 
     def run(map_index: int, before: Sequence[StepRun]) -> StepRun:
         may_reuse = all(earlier.reused for earlier in _flat(before))
-        with joining.piece() as piece, joining.slot(piece.host.stop):
-            return piece.run_step(name, map_index, may_reuse=may_reuse)
+        with joining.piece() as piece:
+            with joining.slot(piece.host.stop):
+                ran = piece.run_step(name, map_index, may_reuse=may_reuse)
+            _show(piece, ran)
+            return ran
 
     return _task(run, name, joining.source.step_options.get(name, {}), run_name=_member_name(step), **_retries(step))
 
@@ -50,8 +54,12 @@ def champion_task(joining: Joining, step: PlannedStep) -> AnyTask:
     """Return the task that measures the champion, where the gate lacks figures of it; returns the run, or nothing."""
 
     def measure_champion() -> StepRun | None:
-        with joining.piece() as piece, joining.slot(piece.host.stop):
-            return piece.measure_champion()
+        with joining.piece() as piece:
+            with joining.slot(piece.host.stop):
+                ran = piece.measure_champion()
+            if ran is not None:
+                _show(piece, ran)
+            return ran
 
     options = joining.source.step_options.get(step.name, {})
     return _task(measure_champion, f"{step.name}{CHAMPION_SUFFIX}", options, **_retries(step))
@@ -61,14 +69,14 @@ def gate_task(joining: Joining) -> AnyTask:
     """Return the task in which the gate decides; returns the verdict, or raises when it does not pass."""
     from headgate.prefect.artifacts.publish import show
     from headgate.prefect.artifacts.verdict import publish_verdict
-    from headgate.prefect.channel import tell_rejection
+    from headgate.prefect.channel import delivery_claim, tell_rejection
     from headgate.tasks.promote import gate_error
 
     def decide() -> Verdict:
         with joining.piece() as piece:
-            verdict = piece.decide(may_reuse=True)
-        show(lambda: publish_verdict(verdict))
-        tell_rejection(verdict)
+            verdict = piece.decide(may_reuse=True, claim=delivery_claim())
+            show(lambda: publish_verdict(verdict))
+            tell_rejection(piece.store, verdict)
         if (error := gate_error(verdict)) is not None:
             raise error
         return verdict
@@ -86,7 +94,7 @@ def approve_task(joining: Joining) -> AnyTask:
 
 def promote_task(joining: Joining) -> AnyTask:
     """Return the task that promotes by a verdict, and tells Prefect; returns the promotion."""
-    from headgate.prefect.channel import promotion_claim, tell_promotion
+    from headgate.prefect.channel import delivery_claim, tell_promotion
 
     def promote(verdict_id: str, approval_id: str | None) -> Promotion:
         with joining.piece() as piece:
@@ -94,12 +102,21 @@ def promote_task(joining: Joining) -> AnyTask:
                 verdict_id,
                 approval_id=approval_id,
                 require_approval=approval_id is not None,
-                claim=promotion_claim(),
+                claim=delivery_claim(),
             )
             tell_promotion(piece.store, promotion.promotion_id)
             return promotion
 
     return _task(promote, f"{PROMOTION}.promote", {})
+
+
+def _show(piece: PiecewiseRun, ran: StepRun) -> None:
+    """Publish the run of a step, unless an earlier try of the flow run did."""
+    from headgate.prefect.artifacts.publish import show
+    from headgate.prefect.artifacts.run import publish_run
+
+    if not ran.reused:
+        show(lambda: publish_run(piece.store, ran.run_id))
 
 
 def _task(

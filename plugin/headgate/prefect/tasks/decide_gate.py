@@ -48,7 +48,7 @@ def decide_gate(
     """
     from headgate.prefect.artifacts.publish import show
     from headgate.prefect.artifacts.verdict import publish_verdict
-    from headgate.prefect.channel import tell_rejection
+    from headgate.prefect.channel import delivery_claim, tell_rejection
     from headgate.prefect.identity import actor, open_parent_run
     from headgate.prefect.store_access import open_store_of
     from headgate.tasks.approvals import asked_before
@@ -68,12 +68,13 @@ def decide_gate(
             decided_by=actor(),
             evaluation_run_ids=run_ids_in(evaluation_runs),
             shadow=shadow,
+            claim=None if shadow else delivery_claim(),
         )
         verdict = decided if shadow else asked_before(opened, decided, run_id=run_id)
-    show(lambda: publish_verdict(verdict))
-    if shadow:
-        return verdict
-    tell_rejection(verdict)
+        show(lambda: publish_verdict(verdict))
+        if shadow:
+            return verdict
+        tell_rejection(opened, verdict)
     if (error := gate_error(verdict)) is not None:
         raise error
     return verdict

@@ -59,7 +59,7 @@ def promote_model(
         PromotionRefused: the store refused, and says why.
         InvalidInput: there is neither a verdict nor a gate, or the verdict is on something else.
     """
-    from headgate.prefect.channel import promotion_claim, tell_promotion
+    from headgate.prefect.channel import delivery_claim, tell_promotion
     from headgate.prefect.identity import actor, open_parent_run
     from headgate.prefect.identity import reason as reason_of
     from headgate.prefect.store_access import open_store_of
@@ -81,7 +81,7 @@ def promote_model(
                     allow_older=allow_older,
                     approval_id=approval,
                     require_approval=require_approval,
-                    claim=promotion_claim(),
+                    claim=delivery_claim(),
                 )
             except ChampionChanged as refusal:
                 if not left:
@@ -122,7 +122,7 @@ def _verdict(
     """Return the verdict to promote by; one of a gate at hand that does not pass raises."""
     from headgate.prefect.artifacts.publish import show
     from headgate.prefect.artifacts.verdict import publish_verdict
-    from headgate.prefect.channel import tell_rejection
+    from headgate.prefect.channel import delivery_claim, tell_rejection
     from headgate.prefect.identity import actor
     from headgate.prefect.tasks.decide_gate import read_gate
     from headgate.tasks.handed_on import model_in, run_ids_in
@@ -147,9 +147,10 @@ def _verdict(
         run_id=run_id,
         decided_by=actor(),
         evaluation_run_ids=run_ids_in(evaluation_runs),
+        claim=delivery_claim(),
     )
     show(lambda: publish_verdict(found))
-    tell_rejection(found)
+    tell_rejection(store, found)
     if (error := gate_error(found)) is not None:
         raise error
     return found

@@ -38,7 +38,7 @@ def roll_back_model(
     Raises:
         HeadgateError: as :func:`headgate.tasks.roll_back`.
     """
-    from headgate.prefect.channel import promotion_claim, tell_promotion
+    from headgate.prefect.channel import delivery_claim, tell_promotion
     from headgate.prefect.identity import actor, task_run
     from headgate.prefect.identity import reason as reason_of
     from headgate.prefect.store_access import open_store_of
@@ -57,7 +57,7 @@ def roll_back_model(
             reason=reason_of(reason),
             to_version=to_version,
             from_version=from_version,
-            claim=promotion_claim(),
+            claim=delivery_claim(),
         )
         tell_promotion(opened, promotion.promotion_id)
     get_run_logger().info("Gave %s of %s back to version %s", promotion.target, model_name, promotion.to_version)

@@ -56,7 +56,7 @@ def watch_model(
         GateErrored: the window ended with too few measurements.
         HeadgateError: as :func:`headgate.tasks.look_after_promotion`. No retry is spent on a judgement.
     """
-    from headgate.prefect.channel import promotion_claim, tell_promotion
+    from headgate.prefect.channel import delivery_claim, tell_promotion
     from headgate.prefect.identity import actor, open_parent_run
     from headgate.prefect.processes import at_work
     from headgate.prefect.store_access import open_store_of
@@ -77,7 +77,7 @@ def watch_model(
                 rolls_back=rolls_back,
                 actor=actor(),
                 run_id=run_id,
-                claim=promotion_claim() if rolls_back else None,
+                claim=delivery_claim() if rolls_back else None,
             )
             promotion_id = found.promotion.promotion_id
             is_open = found.outcome is Outcome.HOLD and not found.superseded
