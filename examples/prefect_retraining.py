@@ -1,15 +1,16 @@
 """Monthly retraining of ``co2-forecast``: a gate, a promotion with no hands, and a flow that follows each promotion.
 
 ``co2-forecast`` is the pipeline in the folder of that name, with its own schedule: it trains, measures, decides and
-promotes. ``roll-out`` runs on every promotion and rollback of the champion, wherever it was made.
+promotes. ``roll-out`` runs on every promotion and rollback of the champion. Those that a flow makes are told at once;
+``promotions-from-elsewhere`` looks every minute for what a shell, a notebook or Airflow promoted.
 
-``python prefect_retraining.py`` serves both. The store is the one of the block ``default``, or of
+``python prefect_retraining.py`` serves the three. The store is the one of the block ``default``, or of
 ``HEADGATE_STORE_URL``.
 """
 
 from prefect import flow, serve
 
-from headgate.prefect import pipeline_flow, promoted
+from headgate.prefect import pipeline_flow, promoted, tell_promotions
 
 retraining = pipeline_flow("co2-forecast")
 
@@ -22,8 +23,15 @@ def roll_out(model: str, version: int, verdict_id: str | None = None) -> str:
     return f"models:/{model}/{version}"
 
 
+@flow(name="promotions-from-elsewhere")
+def promotions_from_elsewhere() -> None:
+    """Tell Prefect what was promoted outside of it, from the first run of this flow on."""
+    tell_promotions()
+
+
 if __name__ == "__main__":
     serve(
         retraining.to_deployment("monthly"),
         roll_out.to_deployment("on-promotion", triggers=[promoted("co2-forecast", alias="champion")]),
+        promotions_from_elsewhere.to_deployment("every-minute", interval=60),
     )

@@ -53,6 +53,24 @@ def start(deployment_id: Any, **parameters: Any) -> FlowRun:
         return client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
 
 
+def first_run(deployment_id: Any) -> FlowRun:
+    """Wait for the run of a deployment that something else started, and give it: the only one."""
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+
+    found: list[FlowRun] = []
+
+    def started() -> bool:
+        with get_client(sync_client=True) as client:
+            found[:] = client.read_flow_runs(
+                deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+            )
+        return bool(found)
+
+    wait_until(started, "run that the promotion starts")
+    assert len(found) == 1
+    return found[0]
+
+
 def until(flow_run: FlowRun, *states: str) -> FlowRun:
     """Wait until a flow run is in a state of one of these names or types."""
     found: list[FlowRun] = []
