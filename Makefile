@@ -20,9 +20,10 @@ uv := .tools/uv-$(uv_version)/bin/uv
 ready = $(2)/.ready-$(shell cat pyproject.toml $(call constraints,$(1)) | git hash-object --stdin)
 core := $(call ready,core,.venv)
 airflow := $(call ready,airflow,.venv-airflow)
-# The oldest Airflow that pyproject.toml allows, for a few tests of what differs.
+# The oldest Airflow and the oldest Prefect that pyproject.toml allows, for a few tests of what differs.
 airflow_oldest := $(call ready,airflow-oldest,.venv-airflow-oldest)
 prefect := $(call ready,prefect,.venv-prefect)
+prefect_oldest := $(call ready,prefect-oldest,.venv-prefect-oldest)
 # Other mlflow clients, for the tests of the wire API, with no Headgate inside: the oldest that works with this Python,
 # and the packages that have only the client and only tracing.
 clients := mlflow-oldest mlflow-skinny mlflow-tracing
@@ -40,7 +41,7 @@ endef
 
 core_extras := evaluate,gx,mlflow,mysql,postgres,s3
 airflow_extras := airflow,evaluate,gx,postgres,s3
-prefect_extras := evaluate,postgres,prefect,s3
+prefect_extras := evaluate,gx,postgres,prefect,s3
 
 .PHONY: help demo test lint test-core test-airflow test-prefect bench environments constraints settings wire-api clean
 
@@ -69,17 +70,19 @@ test-airflow: $(airflow) $(airflow_oldest) $(core) ## mypy and the tests beside 
 	.venv-airflow-oldest/bin/pytest -m oldest_airflow tests/plugin/airflow/test_provider.py tests/plugin/airflow/test_light.py \
 	    tests/plugin/airflow/test_death.py tests/plugin/airflow/test_promotion_watch.py $(PYTEST_ARGS)
 
-test-prefect: $(prefect) ## mypy and the tests beside a real Prefect
+test-prefect: $(prefect) $(prefect_oldest) ## mypy and the tests beside a real Prefect, and a few beside the oldest
 	.venv-prefect/bin/mypy --package headgate.prefect --follow-imports silent
 	.venv-prefect/bin/pytest -n 2 --dist loadscope tests/environments/test_core.py tests/environments/test_prefect.py tests/test_faces.py \
 	    tests/plugin/prefect $(PYTEST_ARGS)
+	.venv-prefect-oldest/bin/pytest tests/environments/test_prefect_oldest.py $(PYTEST_ARGS)
+	.venv-prefect-oldest/bin/pytest -m oldest_prefect tests/plugin/prefect $(PYTEST_ARGS)
 
 bench: $(core) $(airflow) $(prefect) ## Measure, each figure beside its baseline; results also go to bench-results/ as JSON
 	.venv/bin/python -m tests.bench
 	.venv-airflow/bin/python -m tests.bench
 	.venv-prefect/bin/python -m tests.bench
 
-environments: $(core) $(airflow) $(airflow_oldest) $(prefect) $(mlflow_clients) ## Only build the environments
+environments: $(core) $(airflow) $(airflow_oldest) $(prefect) $(prefect_oldest) $(mlflow_clients) ## Only build the environments
 
 settings: $(core) ## Write docs/settings.md anew from the settings' descriptions
 	.venv/bin/python -m tests.settings_page
@@ -92,6 +95,7 @@ constraints: $(uv) ## Resolve the newest versions that pyproject.toml allows, an
 	$(call pin,airflow,$(airflow_extras),--group airflow)
 	$(call pin,airflow-oldest,airflow,--group pytest --constraints <(echo apache-airflow-core==3.2.2))
 	$(call pin,prefect,$(prefect_extras),--group prefect)
+	$(call pin,prefect-oldest,prefect,--group pytest --constraints <(echo prefect==3.7.7))
 	$(call pin_client,mlflow-skinny)
 	$(call pin_client,mlflow-tracing)
 
@@ -105,7 +109,7 @@ pin_client = $(uv) pip compile --quiet --upgrade --universal --python-version 3.
     --constraints $(call constraints,core) --output-file $(call constraints,$(1)) --group $(1)
 
 clean: ## Remove the environments and what tools left behind
-	rm -rf .venv .venv-airflow .venv-airflow-oldest .venv-prefect $(clients:%=.venv-%) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf .venv .venv-airflow .venv-airflow-oldest .venv-prefect .venv-prefect-oldest $(clients:%=.venv-%) .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
 $(core):
 	$(call install,core,.venv,$(core_extras),dev)
@@ -119,6 +123,9 @@ $(airflow_oldest):
 $(prefect):
 	$(call install,prefect,.venv-prefect,$(prefect_extras),prefect)
 
+$(prefect_oldest):
+	$(call install,prefect-oldest,.venv-prefect-oldest,prefect,pytest)
+
 $(mlflow_clients):
 	@echo "Building $(@D) (it is kept until its constraints change)"
 	$(uv) venv --quiet --allow-existing --python "$(PYTHON)" $(@D)
@@ -126,7 +133,7 @@ $(mlflow_clients):
 	rm -f $(@D)/.ready-*
 	touch $@
 
-$(core) $(airflow) $(airflow_oldest) $(prefect) $(mlflow_clients): | $(uv)
+$(core) $(airflow) $(airflow_oldest) $(prefect) $(prefect_oldest) $(mlflow_clients): | $(uv)
 
 $(uv):
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headgate needs Python 3.11 or newer: make PYTHON=python3.11 …")'

@@ -61,6 +61,10 @@ def store(store_url: str) -> Iterator[Store]:
         yield opened
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "oldest_prefect: also run beside the oldest Prefect that is allowed")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Set apart what Prefect warns of: here only warnings about Headgate's own code are errors."""
     here = Path(__file__).parent

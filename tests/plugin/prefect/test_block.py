@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import headgate.prefect
 from headgate.prefect import HeadgateStore, open_store_of, tracked
 from headgate.prefect.store_access import close_stores, store_access
 from headgate.store.errors import InvalidSettings
+from tests.plugin.prefect.server import PrefectServer
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PASSWORD = "canary-in-the-mine"
@@ -84,6 +87,18 @@ def test_nothing_names_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_url_that_can_not_be_read_is_said() -> None:
     with pytest.raises(InvalidSettings, match="can't be read"):
         HeadgateStore(url="somewhere").access()
+
+
+@pytest.mark.oldest_prefect
+def test_prefect_loads_it_by_itself(tmp_path: Path, prefect_server: PrefectServer) -> None:
+    """As its server does when it starts, and whoever names a block by its type: nothing here imports Headgate."""
+    url = f"sqlite:///{tmp_path}/team.db"
+    HeadgateStore(url=url).save("found-by-type", overwrite=True)
+    code = "from prefect.blocks.core import Block; print(Block.load('headgate-store/found-by-type').url)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=prefect_server.environment, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ran.stdout.strip() == url, ran.stderr
 
 
 def test_prefect_block_register_finds_it() -> None:

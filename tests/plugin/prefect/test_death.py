@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.flows import load_flow_from_entrypoint
 from prefect.states import Cancelling, Crashed
 
-from headgate.prefect import reap_runs
+from headgate.prefect import HeadgateStore, reap_runs
 from headgate.store import Store
 from headgate.store.runs import STATUS_MESSAGE_TAG
 from tests.plugin.prefect.deaths import Doomed, descendants, doomed, environment_of
@@ -89,9 +90,9 @@ def test_a_timeout_reaches_what_was_submitted(work: Doomed, how: str) -> None:
     assert work.parent(flow_run_id).info.status == "FAILED"
 
 
-@pytest.fixture
-def worker(work: Doomed) -> Iterator[int]:
-    """The id of a worker's process."""
+@contextmanager
+def working(work: Doomed) -> Iterator[int]:
+    """Run a worker; give its process's id."""
     with get_client(sync_client=True) as client:
         if POOL not in [pool.name for pool in client.read_work_pools()]:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
@@ -99,6 +100,13 @@ def worker(work: Doomed) -> Iterator[int]:
     log = work.folder / "worker.log"
     with work.kept(command, log) as pid:
         wait_until(lambda: "started!" in shown(log), lambda: f"worker:\n{shown(log)}")
+        yield pid
+
+
+@pytest.fixture
+def worker(work: Doomed) -> Iterator[int]:
+    """The id of a worker's process."""
+    with working(work) as pid:
         yield pid
 
 
@@ -114,9 +122,25 @@ def deployed(work: Doomed, name: str, entry_points: int = 1) -> UUID:
     return flow_run.id
 
 
-@pytest.mark.parametrize(("how", "entry_points"), [("direct", 1), ("mapped", 2)])
+@pytest.mark.parametrize(("how", "entry_points"), [("direct", 1), ("submitted", 1), ("mapped", 2)])
 def test_a_cancellation(work: Doomed, worker: int, how: str, entry_points: int) -> None:
-    flow_run_id = deployed(work, how, entry_points)
+    cancel(work, deployed(work, how, entry_points))
+
+
+@pytest.mark.parametrize("how", ["direct", "submitted"])
+def test_a_cancellation_of_what_is_served(work: Doomed, how: str) -> None:
+    log, name = work.folder / "served.log", f"served-{work.folder.name}"
+    with work.kept([sys.executable, str(work.file), how, name], log):
+        wait_until(lambda: f"{how}/{name}" in shown(log), lambda: f"deployment:\n{shown(log)}")
+        with get_client(sync_client=True) as client:
+            deployment = client.read_deployment_by_name(f"{how}/{name}")
+            flow_run = client.create_flow_run_from_deployment(deployment.id)
+        work.wait_until_at_work(log)
+        cancel(work, flow_run.id)
+
+
+def cancel(work: Doomed, flow_run_id: UUID) -> None:
+    """Cancel a flow run, and see that nothing of it is left."""
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(flow_run_id, Cancelling())
     work.wait_until_dead()
@@ -134,6 +158,26 @@ def test_a_flow_process_that_is_killed_below_its_worker(work: Doomed, worker: in
     wait_until(lambda: work.read(flow_run_id).state_name == "Crashed", "crashed flow run")
     wait_until(lambda: work.parent(flow_run_id).info.status == "KILLED", "end of the flow run's run")
     assert {run.status for run in work.runs(flow_run_id)} == {"KILLED"}
+
+
+def test_a_flow_process_that_is_killed_is_settled_in_the_store_of_its_block(work: Doomed) -> None:
+    """Nothing but the block names the store; the flow that does not say so is left to ``reap_runs``."""
+    HeadgateStore(url=work.store.url).save(work.block)
+    work.home = work.folder / "home"
+    work.home.mkdir()
+    with working(work) as worker:
+        said = deployed(work, "of_a_block", 1)
+        unsaid = deployed(work, "of_a_block_unsaid", 2)
+        for flow_run_id in (said, unsaid):
+            (victim,) = flow_processes(worker, flow_run_id)
+            os.kill(victim, signal.SIGKILL)
+        work.wait_until_dead()
+        wait_until(lambda: work.parent(said).info.status == "KILLED", "end of the flow run's run")
+        log = work.folder / "worker.log"
+        wait_until(lambda: "nothing names the store" in shown(log), lambda: f"word of the hook:\n{shown(log)}")
+    assert {run.status for run in work.runs(said)} == {"KILLED"}
+    assert work.parent(unsaid).info.status == "RUNNING"
+    assert not (work.home / ".headgate").exists()
 
 
 def test_a_worker_that_is_killed(work: Doomed, worker: int) -> None:

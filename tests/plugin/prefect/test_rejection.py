@@ -17,6 +17,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 ENDS = {"fail": ("FAILED", "FAILED"), "skip": ("CANCELLED", "FINISHED"), "succeed": ("COMPLETED", "FINISHED")}
 
 
+@pytest.mark.oldest_prefect
 @pytest.mark.parametrize("on_reject", ENDS)
 def test_the_state_has_a_name_and_says_why(store: Store, on_reject: str) -> None:
     candidate, lives = measured(store, 0.1), []

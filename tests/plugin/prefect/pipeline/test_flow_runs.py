@@ -9,10 +9,12 @@ from prefect.client.orchestration import get_client
 
 from headgate.flows import run_pipeline
 from headgate.prefect import pipeline_flow
+from headgate.prefect.artifacts.publish import artifact_key, newest_artifacts
 from headgate.store.entities import RunContext, RunStatus
 from headgate.store.errors import EntryPointFailed, GateRejected
 from tests.pipeline_records import records_of
 from tests.plugin.prefect.answers import answering
+from tests.plugin.prefect.projects import new_name
 from tests.screening import SCREENING, WriteFiles
 
 if TYPE_CHECKING:
@@ -67,17 +69,21 @@ def record(store: Store, flow_run: FlowRun, name: str) -> Run:
 def test_flow_runs_leave_the_records_of_headgate_run(store: Store, other_store: Store, write_files: WriteFiles) -> None:
     """A first champion, then one that beats it on other data, then a rejected one."""
     folder = write_files(SCREENING)
-    flow = pipeline_flow(folder)
+    flow = pipeline_flow(folder, name=new_name())
     for given in ({}, {"quality": 0.93, "digest": "d2"}, {"quality": 0.8, "digest": "d2"}):
         whole = run_pipeline(folder, store=other_store, parameters=given, max_parallel=1)
         state, flow_run = ended(flow, **given)
-        parent = record(store, flow_run, "screening")
+        parent = record(store, flow_run, flow.name)
         assert records_of(store, parent) == records_of(other_store, other_store.runs.get(whole.run_id))
         assert parent.info.status is RunStatus.FINISHED
         assert parent.tags["prefect.flow_run"] == str(flow_run.id)
         rejected = given.get("quality") == 0.8
         assert (state.type.value, state.name) == (("FAILED", "Rejected") if rejected else ("COMPLETED", "Completed"))
     assert isinstance(state.result(raise_on_failure=False), GateRejected)
+    for task, count in (("train", 6), ("evaluate", 3), ("evaluate.champion", 1)):
+        shown = newest_artifacts(artifact_key("run", flow.name, task), 10)
+        assert (task, len(shown)) == (task, count)
+    assert "| recall | 0.82" in str(newest_artifacts(artifact_key("run", flow.name, "evaluate"), 1)[0].data)
     names = _task_runs(flow_run)
     assert names == {
         "train[0] depth=1": "COMPLETED",
@@ -101,6 +107,7 @@ def test_a_no_ends_the_flow_run_as_it_was_told(
     assert store.promotions.holder("screening", "@champion") is None
 
 
+@pytest.mark.oldest_prefect
 def test_a_person_has_to_agree(store: Store, write_files: WriteFiles, prefect_server: PrefectServer) -> None:
     flow = pipeline_flow(write_files(SCREENING), name="screening-asks", approval={"poll_seconds": 0.3})
     with answering(prefect_server, flow.name, decision="approve", name="Ann", reason="holdout looks right"):

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.flow_runs import resume_flow_run, suspend_flow_run
 
-from headgate.prefect import pipeline_flow
+from headgate.prefect import HeadgateStore, pipeline_flow
+from headgate.prefect.channel import tell_promotion
+from headgate.store import open_store
 from headgate.store.entities import RunContext, RunStatus
-from tests.plugin.prefect.pipeline.worker import POOL, running_worker, start, until
+from headgate.tasks.gates.definition import gate_from_definition
+from headgate.tasks.promote import decide_promotion, promote
+from tests.plugin.prefect.pipeline.worker import POOL, first_run, running_worker, start, until
+from tests.plugin.prefect.projects import GATE, measured, new_name
 from tests.plugin.prefect.server import PrefectServer, wait_until
 from tests.screening import SCREENING, WriteFiles, write_into
 
 if TYPE_CHECKING:
     from headgate.store.store import Store
 
+EXAMPLES = Path(__file__).parents[4] / "examples"
 GATED = {
     "held.sh": 'echo "$1" >> ran.txt; touch "$1.began"; while ! test -e go; do sleep 0.1; done\n',
     "quick.sh": 'echo "$1" >> ran.txt\n',
@@ -114,6 +122,46 @@ def test_prefect_yaml_names_a_pipeline(
     holder = worked.promotions.holder("screening", "@champion")
     assert holder is not None
     assert holder.version == 1
+
+
+def test_a_pipeline_records_where_its_block_says(worker: Path, worked: Store, write_files: WriteFiles) -> None:
+    block, url = new_name("team"), f"sqlite:///{worker}/team.db"
+    HeadgateStore(url=url).save(block)
+    flow = pipeline_flow(write_files(SCREENING), store=block)
+    flow_run = until(start(flow.to_deployment("of-a-block", work_pool_name=POOL).apply()), "COMPLETED")
+    context = RunContext("prefect", "screening", str(flow_run.id))
+    assert worked.runs.find_by_context(context) is None
+    with open_store(url) as team:
+        parent = team.runs.find_by_context(context)
+        assert parent is not None
+        assert parent.info.status is RunStatus.FINISHED
+
+
+def test_the_flow_that_two_tasks_were_added_to(worked: Store) -> None:
+    file = "prefect_existing_flow.py:nightly_orders"
+    flow = Flow.from_source(source=str(EXAMPLES), entrypoint=file)
+    deployment_id = flow.to_deployment("nightly", work_pool_name=POOL).apply()
+    flow_run = until(start(deployment_id, until="2026-03-01"), "COMPLETED")
+    champion = worked.registry.get_version_by_alias("order-forecast", "champion")
+    assert worked.runs.get(str(champion.run_id)).info.context.pipeline_run_id == str(flow_run.id)
+    parent = worked.runs.find_by_context(RunContext("prefect", "nightly-orders", str(flow_run.id)))
+    assert parent is not None
+    assert parent.tags["prefect.deployment"] == str(deployment_id)
+
+
+def test_a_promotion_starts_the_pipeline_that_waits_for_it(worked: Store, write_files: WriteFiles) -> None:
+    name = new_name("upstream")
+    head = f"schedule: {{after: 'model:{name}@champion'}}\nsteps:"
+    folder = write_files({**GATED, "pipeline.yaml": textwrap.dedent(GATED["pipeline.yaml"]).replace("steps:", head)})
+    (folder / "go").touch()
+    deployment_id = pipeline_flow(folder).to_deployment("after", work_pool_name=POOL).apply()
+    for promoted in (new_name(), name):  # nobody waits for the first
+        verdict = decide_promotion(worked, gate_from_definition(GATE), promoted, "@champion", measured(worked, 0.9))
+        assert tell_promotion(worked, promote(worked, verdict.verdict_id, actor="ann").promotion_id)
+    ran = until(first_run(deployment_id), "COMPLETED")
+    assert worked.runs.find_by_context(RunContext("prefect", "gated", str(ran.id))) is not None
+    with get_client(sync_client=True) as client:
+        client.delete_deployment(deployment_id)
 
 
 def _status(store: Store, context: RunContext) -> RunStatus | None:

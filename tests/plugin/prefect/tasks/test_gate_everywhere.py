@@ -8,6 +8,7 @@ import pytest
 from prefect import flow
 
 from headgate.prefect import decide_gate, measure_model, promote_model
+from headgate.prefect.artifacts.publish import artifact_key, newest_artifacts
 from headgate.store import Store
 from headgate.tasks import decide_promotion, decision_json, load_gate
 from tests.gate_everywhere import EVALUATOR, GATE, asked_in_the_shell, logged_model, write_data
@@ -32,6 +33,8 @@ def test_the_same_gate_decides_the_same_wherever_it_is_asked(store: Store, tmp_p
         return watched, decide_gate(gate, model_name=NAME, candidate=measured)
 
     watched, by_prefect = everywhere()
+    shown = newest_artifacts(artifact_key("run", "everywhere", "measure_model"), 10)
+    assert sum("| recall | 1 |" in str(artifact.data) for artifact in shown) == 2
     assert (watched.shadow, watched.outcome) == (True, "reject")
     by_python = decide_promotion(store, load_gate(gate), NAME, "@champion", candidate)
     assert by_prefect.verdict_id != by_python.verdict_id

@@ -30,6 +30,7 @@ def parent_of(store: Store, run: Run) -> Run:
     return found
 
 
+@pytest.mark.oldest_prefect
 def test_a_run_below_the_run_of_its_flow_run(
     store: Store, project: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_calls_side_by_side_are_runs_of_their_own(store: Store, project: Path) -
     assert times_run(project) == 4
 
 
+@pytest.mark.oldest_prefect
 def test_a_flow_that_runs_again_runs_no_finished_entry_point_again(store: Store, project: Path) -> None:
     broken = [True]
 
@@ -99,6 +101,22 @@ def test_a_flow_that_runs_again_runs_no_finished_entry_point_again(store: Store,
     parent = parent_of(store, runs[0])
     assert {child.run_id for child in store.runs.children(parent.info.run_id)} == {run.info.run_id for run in runs}
     assert parent.info.status == "FINISHED"
+
+
+def test_a_call_that_differs_in_its_environment_alone_gets_a_result_of_its_own(store: Store, project: Path) -> None:
+    first: list[str] = []
+
+    @flow(retries=1)
+    def nightly():
+        if not first:
+            first.append(run_project(project, env_vars={"SITE": "north"}).run_id)
+            raise RuntimeError("the report failed")
+        return [run_project(project, env_vars={"SITE": site}).run_id for site in ("south", "north")]
+
+    south, north = nightly()
+    assert north == first[0]
+    assert south != north
+    assert times_run(project) == 2
 
 
 def test_a_call_that_failed_is_another_attempt_when_the_flow_runs_again(store: Store, project: Path) -> None:
