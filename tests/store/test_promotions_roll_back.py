@@ -271,3 +271,12 @@ def test_a_rollback_after_a_rollback_reads_back_as_far_as_it_goes(
         promote(store, candidate(store))
     assert [back(store).to_version for _ in range(3)] == [5, 4, 3]
     assert read == [3, 3, 8]
+
+
+def test_the_history_of_a_version_is_what_led_to_it_and_away_from_it(store: Store) -> None:
+    first, second, third = (promote(store, candidate(store)) for _ in range(3))
+    gone = back(store)
+    assert store.promotions.history(MODEL, version=1) == (first, second)
+    assert store.promotions.history(MODEL, version=2) == (second, third, gone)
+    assert store.promotions.history(MODEL, version=2, newest=1) == (gone,)
+    assert store.promotions.history(MODEL, version=9) == ()

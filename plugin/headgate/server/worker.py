@@ -7,11 +7,11 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from headgate.server.options import ServerOptions
+from headgate.store.clock import now_ms
 from headgate.store.store import open_store
 from headgate.wire.app import create_app
 from headgate.wire.credentials import TokenCredentials
@@ -37,11 +37,11 @@ def application(options: ServerOptions) -> DeliveringApplication:
         HeadgateError: as :func:`headgate.store.open_store`.
     """
     store = open_store(options.store_url, artifact_root=options.artifact_root)
-    credentials = TokenCredentials(store.tokens, clock=_now) if options.auth else None
+    credentials = TokenCredentials(store.tokens, clock=now_ms) if options.auth else None
     security = Security(
         credentials=credentials, allowed_hosts=options.allowed_hosts, allowed_origins=options.allowed_origins
     )
-    return DeliveringApplication(create_app(store, security=security, clock=_now, owns_store=True), store)
+    return DeliveringApplication(create_app(store, security=security, clock=now_ms, owns_store=True), store)
 
 
 def application_from_environment() -> DeliveringApplication:
@@ -110,7 +110,3 @@ def _end_with_parent() -> None:
 def _wait_for(parent: BaseProcess) -> None:
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

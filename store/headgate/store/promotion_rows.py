@@ -31,10 +31,18 @@ _COLUMNS = tuple(field.name for field in fields(Promotion))
 
 
 def read_history(
-    conn: Connection, workspace: str, name: str, target: str | None = None, *, newest: int | None = None
+    conn: Connection,
+    workspace: str,
+    name: str,
+    target: str | None = None,
+    *,
+    version: int | None = None,
+    newest: int | None = None,
 ) -> tuple[Promotion, ...]:
-    """Return the promotions of a model, oldest first; with ``newest``, only that many of the latest."""
+    """Return the promotions of a model, oldest first; arguments as of ``Promotions.history``."""
     statement = select(_PROMOTION).where(_PROMOTION.c.workspace == workspace, _PROMOTION.c.model_name == name)
+    if version is not None:
+        statement = statement.where(or_(_PROMOTION.c.to_version == version, _PROMOTION.c.from_version == version))
     if target is not None:
         statement = statement.where(_PROMOTION.c.target == target).order_by(_PROMOTION.c.sequence.desc())
     else:

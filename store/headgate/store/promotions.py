@@ -324,18 +324,19 @@ class Promotions:
             return tuple(event for event in found if event is not None)
 
     def history(
-        self, model_name: str, target: str | None = None, *, newest: int | None = None
+        self, model_name: str, target: str | None = None, *, version: int | None = None, newest: int | None = None
     ) -> tuple[Promotion, ...]:
         """Return the promotions and rollbacks of a model, or of one target of it, oldest first.
 
         Args:
             model_name: the registered model; the history outlives its deletion.
             target: ``@alias`` or ``stage:Name``; None for all.
+            version: only those that led to a version or away from it; None for all.
             newest: only that many of the latest; None for all.
         """
         wanted = str(parse_target(target)) if target is not None else None
         with self._database.read() as conn:
-            return read_history(conn, self._workspace, model_name, wanted, newest=newest)
+            return read_history(conn, self._workspace, model_name, wanted, version=version, newest=newest)
 
     def get(self, promotion_id: str) -> Promotion:
         """Return one promotion or rollback.

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from headgate.store.clock import now_ms
 from headgate.store.errors import InvalidSettings
 from headgate.wire.asgi import JSON_TYPE, Disconnected, Exchange, Headers, Message, Receive, Scope, Send
 from headgate.wire.call import Call
@@ -72,7 +72,7 @@ def create_app(
     """
     table = Table((*all_routes(), *more_routes))
     return WireApplication(
-        store, prefix, table, security or Security(), limits or Limits(), clock or _now, owns_store=owns_store
+        store, prefix, table, security or Security(), limits or Limits(), clock or now_ms, owns_store=owns_store
     )
 
 
@@ -229,7 +229,3 @@ class WireApplication:
         if self._table.knows(path):
             return WireError("ENDPOINT_NOT_FOUND", f"{path} does not answer to {method}.")
         return WireError("ENDPOINT_NOT_FOUND", f"Headgate has no endpoint {method} {path}.")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

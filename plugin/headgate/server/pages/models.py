@@ -6,14 +6,13 @@ from headgate.server.pages.production import verdicts_of
 from headgate.server.pages.rendering import Page, render
 from headgate.server.pages.rights import UNKNOWN, readable_models, readable_verdicts
 from headgate.server.pages.visit import Visit
-from headgate.store.entities import LoggedModel, Promotion
+from headgate.store.entities import LoggedModel
 from headgate.store.errors import NotFound
 from headgate.store.store import Store
 
 _VERSIONS = 50
 _PROMOTIONS = 30
 _DECISIONS = 20
-_HISTORY = 500
 
 
 def model_page(store: Store, visit: Visit, name: str) -> Page:
@@ -60,7 +59,7 @@ def version_page(store: Store, visit: Visit, name: str, version: str) -> Page:
     else:
         runs = store.pipeline_runs.contexts([found.run_id], ())[0] if found.run_id else {}
         readable_model = not found.run_id or visit.reader.may_read(runs.get(found.run_id, UNKNOWN))
-    promotions = _concerning(store.promotions.history(name, newest=_HISTORY), found.version)
+    promotions = store.promotions.history(name, version=found.version, newest=_PROMOTIONS)[::-1]
     decisions = (
         store.verdicts.search(candidate_model_id=found.model_id, max_results=_DECISIONS).items if found.model_id else ()
     )
@@ -103,8 +102,3 @@ def _require_readable(store: Store, visit: Visit, model: LoggedModel) -> None:
     if model.source_run_id:
         runs, _ = store.pipeline_runs.contexts([model.source_run_id], ())
         visit.require(runs.get(model.source_run_id, UNKNOWN))
-
-
-def _concerning(history: tuple[Promotion, ...], version: int) -> tuple[Promotion, ...]:
-    """Return the events that led to a version or away from it, the newest first."""
-    return tuple(each for each in reversed(history) if version in (each.from_version, each.to_version))[:_PROMOTIONS]
