@@ -81,6 +81,20 @@ def test_the_records_are_those_of_run_pipeline(store: Store, write_files: WriteF
         assert len(store.promotions.history("screening")) == 2
 
 
+def test_an_edited_evaluation_measures_the_champion_anew(store: Store, write_files: WriteFiles) -> None:
+    folder = write_files(FILES)
+    pipeline = screening(folder)
+
+    def champion_measured(number: int) -> bool:
+        context = replace(CONTEXT, pipeline_run_id=f"manual__{number}")
+        in_pieces(store, pipeline, {"quality": 0.8 if number else 0.9}, context)
+        return store.runs.find_by_context(replace(context, task="evaluate.champion")) is not None
+
+    assert [champion_measured(number) for number in (0, 1)] == [False, False]
+    (folder / "README.md").write_text("It is of the project, too.")
+    assert [champion_measured(number) for number in (2, 3)] == [True, False]
+
+
 def test_every_piece_may_be_done_again(store: Store, write_files: WriteFiles) -> None:
     pipeline = screening(write_files(FILES))
     parent = in_pieces(store, pipeline, {})

@@ -34,7 +34,7 @@ ON_THE_MODEL = """
     import sys
     from headgate.tasks import tracking
 
-    model, data = sys.argv[1:]
+    model, data = sys.argv[1:3]
     f1 = float(tracking.get_logged_model(model).params["f1"])
     with tracking.start_run():
         tracking.log_metrics({"f1": f1}, model_id=model, dataset=tracking.dataset("holdout", data))
@@ -211,3 +211,52 @@ def test_the_champion_is_measured_once_on_the_candidates_data(
     assert [(c.outcome, c.actual, c.champion_value) for c in verdict.checks] == [("pass", 0.9, 0.8)]
 
     assert evaluated(ready_model(store, 0.85), holdout, "run-3")[1] is None, "its figures are there"
+
+
+@pytest.fixture
+def measured_again(store: Store, project: MakeProject, holdout: Path) -> Callable[..., bool]:
+    """Measure a new candidate, and say whether the champion was measured as well."""
+    first = ready_model(store, 0.8)
+    evaluate_model(project(ON_THE_MODEL), parameters={"data": holdout}, model=first, store=store)
+    promote_if_passing(store, GATE, MODEL, CHAMPION, first, actor="alice")
+
+    def measured(script: str = ON_THE_MODEL, data: Path = holdout, **more: str) -> bool:
+        given = {"parameters": {"data": data, **more}, "store": store}
+        candidate = evaluate_model(project(script), model=ready_model(store, 0.9), **given)
+        contest = {"gate": GATE, "model_name": MODEL, "target": CHAMPION}
+        found = evaluate_champion(project(script), candidate=candidate, **contest, **given)
+        assert found is None or found.model_id == first
+        return found is not None
+
+    return measured
+
+
+def test_the_champion_is_measured_anew_by_a_changed_script_and_then_no_more(
+    measured_again: Callable[..., bool],
+) -> None:
+    assert not measured_again()
+    rounded = ON_THE_MODEL.replace('params["f1"])', 'params["f1"]) / 2')
+    assert measured_again(rounded)
+    assert not measured_again(rounded)
+    assert measured_again(), "the newest figures are those of the other script"
+
+
+def test_the_champion_is_measured_anew_with_other_parameters(measured_again: Callable[..., bool]) -> None:
+    assert measured_again(threshold="0.5")
+    assert not measured_again(threshold="0.5")
+    assert measured_again(threshold="0.7")
+
+
+def test_data_that_were_moved_are_the_same_data(
+    measured_again: Callable[..., bool], holdout: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "elsewhere" / "holdout.csv"
+    moved.parent.mkdir()
+    moved.write_bytes(holdout.read_bytes())
+    assert not measured_again(data=moved)
+
+
+def test_what_a_nested_run_measured_is_known_by_its_evaluation(measured_again: Callable[..., bool]) -> None:
+    assert measured_again(IN_A_NESTED_RUN)
+    assert not measured_again(IN_A_NESTED_RUN)
+    assert measured_again(IN_A_NESTED_RUN + "\n    # edited")

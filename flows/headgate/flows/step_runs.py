@@ -195,6 +195,7 @@ class StepRunner:
             on_output=lambda line, stream: self.tell(StepOutput(work.task, work.map_index, line, stream)),
             stop=self.stop,
             working_directory=pipeline.path("."),
+            evaluates=self.plan.promotion is not None and self.plan.promotion.evaluate == step.name,
         )
 
     def _digest(self, work: StepWork) -> str:

@@ -113,6 +113,7 @@ def evaluate_model(
         entry_point,
         {**(parameters or {}), model_parameter: f"models:/{model_id}"},
         store=store,
+        evaluates=True,
         **options,
     )
     if dataset is not None:
@@ -145,7 +146,8 @@ def evaluate_champion(
 ) -> Evaluation | None:
     """Measure the champion as the candidate was, when the gate compares the two and has no figures of the champion.
 
-    It is measured once per dataset: the next gate that compares on the same digest finds the figures.
+    It is measured once per dataset and evaluator: the next gate that compares on the same digest finds the figures,
+    unless the candidate was measured by another project, commit or entry point, or with other parameters.
 
     On retry: as :func:`evaluate_model`. Its run has the candidate's context, with ``.champion`` behind the task's name.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headgate.store.entities import Approval as ApprovalWord
-from headgate.store.entities import Outcome, RunStatus
+from headgate.store.entities import Metric, Outcome, RunStatus
 from headgate.store.errors import HeadgateError, InvalidModel, NotFound
 from headgate.tasks.gates.callables import ask
 from headgate.tasks.gates.evidence import (
@@ -109,6 +109,24 @@ def evidence_of(contender: Contender) -> Evidence:
         measurements=contender.measurements,
         version=contender.version,
     )
+
+
+def evaluation_keys(store: Store, measured: Iterable[Metric]) -> dict[str, str]:
+    """Return what the figures of the runs that measured are known by, by run id; runs without such a key are left out.
+
+    A run that the script of an evaluation nested in its own has the evaluation's key.
+    """
+    from headgate.tasks.evaluation_key import EVALUATION_KEY_TAG
+
+    runs = store.runs.get_many(sorted({metric.run_id for metric in measured if metric.run_id}))
+    inner = {
+        run.info.run_id: parent
+        for run in runs
+        if EVALUATION_KEY_TAG not in run.tags and (parent := run.info.parent_run_id) is not None
+    }
+    outer = store.runs.get_many(sorted(set(inner.values()))) if inner else ()
+    keys = {run.info.run_id: run.tags[EVALUATION_KEY_TAG] for run in (*runs, *outer) if EVALUATION_KEY_TAG in run.tags}
+    return keys | {run_id: keys[parent] for run_id, parent in inner.items() if parent in keys}
 
 
 def _with_files(store: Store, candidate: Evidence, checks: Iterable[Demand]) -> Evidence:

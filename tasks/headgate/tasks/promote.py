@@ -14,7 +14,7 @@ from headgate.store.clock import now_ms
 from headgate.store.entities import LoggedModelStatus, Outcome, PromotionKind, Verdict
 from headgate.store.errors import GateErrored, GateHeld, GateRejected, HeadgateError, InvalidModel
 from headgate.store.targets import parse_target
-from headgate.tasks.gate_evidence import evidence_of, gather, read_contest
+from headgate.tasks.gate_evidence import evaluation_keys, evidence_of, gather, read_contest
 from headgate.tasks.gates.decide import decide
 from headgate.tasks.gates.evidence import unmeasured
 from headgate.tasks.gates.explain import failures
@@ -277,8 +277,10 @@ def champion_to_evaluate(
 ) -> str | None:
     """Return the id of the champion's LoggedModel when the gate compares with it and it lacks a measurement.
 
-    It is then to be evaluated on the data that the candidate was measured on, before the gate decides: numbers from
-    different data are never compared, so the verdict would be an error. None means there is nothing to evaluate.
+    It lacks what was not measured on the candidate's data, or by another evaluation than the candidate's: with other
+    code, another entry point or other parameters. It is then to be evaluated on the data that the candidate was
+    measured on, before the gate decides: numbers from different data are never compared, so the verdict would be an
+    error. None means there is nothing to evaluate.
 
     Raises:
         InvalidGate, InvalidInput, NotFound: as :func:`decide_promotion`.
@@ -287,8 +289,12 @@ def champion_to_evaluate(
     model_id = candidate_model_id(store, candidate)
     contest = read_contest(store, gate, model_name, target, model_id, evaluation_run_ids)
     champion = evidence_of(contest.champion) if contest.champion is not None else None
-    lacking = unmeasured(gate, evidence_of(contest.candidate), champion, now_ms() if now is None else now)
-    return champion.model_id if champion is not None and lacking else None
+    if champion is None:
+        return None
+    evidence = evidence_of(contest.candidate)
+    keys = evaluation_keys(store, (*evidence.measurements, *champion.measurements))
+    lacking = unmeasured(gate, evidence, champion, now_ms() if now is None else now, keys)
+    return champion.model_id if lacking else None
 
 
 def champion_of(store: Store, model_name: str, target: str) -> str | None:

@@ -41,6 +41,7 @@ def run_project(
     stop: StopRequest | None = None,
     handle_signals: bool = True,
     working_directory: Path | None = None,
+    evaluates: bool = False,
     clock: Callable[[], int] = now_ms,
 ) -> RunResult:
     """Run an entry point of a project, and record it.
@@ -74,6 +75,7 @@ def run_project(
         handle_signals: end the run on SIGTERM and SIGHUP, where this is the main thread; the old handlers come back.
             A host that raises from handlers of its own says False.
         working_directory: local paths among the parameters are relative to it; None is the process's own.
+        evaluates: the run measures a model: a tag says what its figures are known by.
         clock: gives epoch ms.
 
     Raises:
@@ -104,6 +106,7 @@ def run_project(
                 variables=variables,
                 context=context,
                 working_directory=working_directory,
+                evaluates=evaluates,
             )
             return recorded.run(request, experiment=experiment, parent_run_id=parent_run_id, on_start=on_start)
         except Terminated as signal:

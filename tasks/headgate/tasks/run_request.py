@@ -18,6 +18,7 @@ from headgate.store.validation import check_params, check_tags
 from headgate.tasks.download import refuse_unknown_schemes
 from headgate.tasks.environments.choose import choose_environment
 from headgate.tasks.environments.protocol import Environment, EnvironmentName
+from headgate.tasks.evaluation_key import EVALUATION_KEY_TAG, evaluation_key
 from headgate.tasks.projects.mlproject import find_entry_point, read_project
 from headgate.tasks.projects.model import EntryPoint, Project
 from headgate.tasks.projects.parameters import BoundParameter, bind_parameters, render_command
@@ -67,6 +68,7 @@ def prepare_run(
     variables: Mapping[str, str] | None = None,
     context: RunContext | None = None,
     working_directory: Path | None = None,
+    evaluates: bool = False,
 ) -> RunRequest:
     """Find a project and check that an entry point can run with these parameters.
 
@@ -78,6 +80,7 @@ def prepare_run(
         tags: of the run, over those that are set here.
         variables: environment that the caller gives the entry point.
         working_directory: local paths among the parameters are relative to it; None is the process's own.
+        evaluates: the run measures a model: a tag says what its figures are known by.
 
     Raises:
         InvalidProject: the project, the entry point, a parameter or the environment is wrong.
@@ -100,7 +103,8 @@ def prepare_run(
     params = check_params({parameter.name: parameter.recorded for parameter in bound})
     user = _user()
     own_tags = {**_tags(source, point, environment, mask_command(command.text)), "mlflow.user": user}
-    checked_tags = check_tags({**own_tags, **(tags or {})})
+    key = {EVALUATION_KEY_TAG: evaluation_key(source, point, environment.name, bound)} if evaluates else {}
+    checked_tags = check_tags({**own_tags, **(tags or {}), **key})
     return RunRequest(
         source=source,
         project=found,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from headgate.store.entities import Approval, Metric, Outcome
@@ -233,11 +233,18 @@ def on_data_of(candidate_metric: Metric, measured: Measurements, key: str) -> li
     return [m for m in measured.of(key) if m.dataset_digest and m.dataset_digest == digest]
 
 
-def unmeasured(gate: Gate, evidence: Evidence, champion: Evidence | None, now: int) -> tuple[str, ...]:
+def unmeasured(
+    gate: Gate, evidence: Evidence, champion: Evidence | None, now: int, keys: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
     """Return the metrics that the champion lacks: compared by the gate, measured on the candidate, not on the champion.
 
     Measuring the champion on the candidate's data, and deciding then, spares an error. Other problems it can't mend.
+
+    Args:
+        keys: what the figures of evaluating runs are known by, by run id. What the champion has by another key than the
+            candidate's it lacks; a candidate that was measured by none takes what there is.
     """
+    keys = keys or {}
     if champion is None or champion.model_id is None or champion.model_id == evidence.model_id:
         return ()
     mine, theirs = Measurements(evidence), Measurements(champion)
@@ -247,7 +254,11 @@ def unmeasured(gate: Gate, evidence: Evidence, champion: Evidence | None, now: i
             max_age_ms = max_age_of(check, gate.max_age_ms)
             for key in [check.metric] if check.slices is None else mine.keys(prefix_of(check)):
                 found = candidate_measurement(check, mine, now, max_age_ms, key)
-                if found.metric is not None and not found.problem and not on_data_of(found.metric, theirs, key):
+                if found.metric is None or found.problem:
+                    continue
+                same = on_data_of(found.metric, theirs, key)
+                wanted = keys.get(str(found.metric.run_id))
+                if not same or (wanted is not None and keys.get(str(_newest(same)[0].run_id)) != wanted):
                     lacking.add(key)
     return tuple(sorted(lacking))
 
