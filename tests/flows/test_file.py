@@ -61,6 +61,7 @@ promote:
   needs: [evaluate]
   evaluate: evaluate
   allow_older: true
+  on_reject: skip
 """
 
 
@@ -107,6 +108,7 @@ def full_in_python(folder: Path) -> Pipeline:
             needs=[evaluate],
             evaluate=evaluate,
             allow_older=True,
+            on_reject="skip",
         ),
         folder=folder,
     )
@@ -349,6 +351,11 @@ MISTAKES = {
         f"{HEAD}{STEPS}{PROMOTE}  evaluate: prepare\n",
         [(10, "does not take the candidate's model", "steps.train.model")],
     ),
+    "on_reject in other words": (
+        f"{HEAD}{STEPS}{PROMOTE}  on_reject: ignore\n",
+        [(10, "on_reject can't be 'ignore'", "fail, skip or succeed")],
+    ),
+    "on_reject as YAML's own": (f"{HEAD}{STEPS}{PROMOTE}  on_reject: [skip]\n", [(10, "on_reject", "")]),
     "allow_older in words": (f"{HEAD}{STEPS}{PROMOTE}  allow_older: never\n", [(10, "true or false", "allow_older")]),
     "a mistake in the gate": (
         f"{HEAD}{STEPS}{PROMOTE}".replace(

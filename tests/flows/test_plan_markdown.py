@@ -32,7 +32,8 @@ FILES = {
           report: {entry_point: train, parameters: {data: "{{ steps.train.run_id }}", depth: 1}}
           elsewhere: {project: "https://example.invalid/it.git#inside", version: v1, entry_point: main}
         promote:
-          {model: m, candidate: "{{ steps.train.model }}", to: "@champion", gate: gate.yaml, allow_older: true}
+          {model: m, candidate: "{{ steps.train.model }}", to: "@champion", gate: gate.yaml, allow_older: true,
+           on_reject: skip}
         """,
 }
 WHOLE = """\
@@ -58,6 +59,7 @@ Weekly retraining.
 * **After**: all steps
 * **Gate**: recall
 * **Older data**: may displace a newer champion
+* **After a no**: the rest is skipped
 
 * `recall >= 0.9`
 """

@@ -161,6 +161,30 @@ def test_a_champion_is_made_beaten_and_kept(store: Store, write_files: WriteFile
     assert len(store.promotions.history("screening")) == 2
 
 
+@pytest.mark.parametrize("on_reject", ["skip", "succeed"])
+def test_a_no_that_the_pipeline_lives_with_raises_nothing(
+    store: Store, write_files: WriteFiles, on_reject: str
+) -> None:
+    make_champion(store, logical_date=9_000)
+    pipeline = one_step(write_files(FILES), on_reject=on_reject)
+    rejected = run_pipeline(pipeline, store=store, parameters={"quality": 0.5}).raise_for_status()
+    assert rejected.verdict is not None
+    assert (rejected.verdict.outcome, rejected.status) == (Outcome.REJECT, RunStatus.FINISHED)
+    older = run_pipeline(pipeline, store=store, logical_date=8_000).raise_for_status()
+    assert isinstance(older.promotion_error, OlderThanChampion)
+    assert champion(store) == 1
+    broken = one_step(pipeline.path("."), Step("broken", entry_point="fail.sh"), on_reject=on_reject, needs=[TRAIN])
+    with pytest.raises(EntryPointFailed):
+        run_pipeline(broken, store=store, parameters={"quality": 0.5}).raise_for_status()
+
+
+def test_no_evidence_is_no_answer_to_live_with(store: Store, write_files: WriteFiles) -> None:
+    make_champion(store, digest="other")
+    result = run_pipeline(one_step(write_files(FILES), on_reject="succeed"), store=store)
+    with pytest.raises(GateErrored):
+        result.raise_for_status()
+
+
 def test_a_champion_measured_on_other_data_is_no_yardstick(store: Store, write_files: WriteFiles) -> None:
     make_champion(store, digest="other")
     result = run_pipeline(one_step(write_files(FILES)), store=store)

@@ -10,6 +10,7 @@ from headgate.flows.model import (
     ENVIRONMENTS,
     MODES,
     PARAMETER_TYPES,
+    OnReject,
     Pipeline,
     PipelineParameter,
     PromotionBlock,
@@ -255,6 +256,9 @@ def _promotion_mistakes(pipeline: Pipeline, block: PromotionBlock) -> Iterator[F
         parse_target(block.to)
     except InvalidInput as error:
         yield ("promote", "to"), error.message, error.remedy
+    if block.on_reject not in list(OnReject):
+        remedy = f"Write on_reject: {', '.join(OnReject)}.".replace(", succeed", " or succeed")
+        yield ("promote", "on_reject"), f"on_reject can't be {block.on_reject!r}.", remedy
     if block.evaluate is not None:
         yield from _evaluate_mistakes(pipeline, block, block.evaluate)
 

@@ -16,6 +16,7 @@ from headgate.flows.check import pipeline_mistakes
 from headgate.flows.mistakes import Mistake, Place, did_you_mean, invalid_pipeline
 from headgate.flows.model import (
     Choice,
+    OnReject,
     Pipeline,
     PipelineParameter,
     PromotionBlock,
@@ -58,7 +59,7 @@ STEP_KEYS = (
     "sweep",
     "choose",
 )
-PROMOTION_KEYS = ("model", "candidate", "to", "gate", "needs", "evaluate", "allow_older")
+PROMOTION_KEYS = ("model", "candidate", "to", "gate", "needs", "evaluate", "allow_older", "on_reject")
 PARAMETER_KEYS = ("type", "default", "description", "choices")
 SCHEDULE_KEYS = ("cron", "timezone", "assets", "after")
 
@@ -292,6 +293,7 @@ class _Reader:
             needs=self.texts((*place, "needs")) if "needs" in fields else None,
             evaluate=self.text((*place, "evaluate")),
             allow_older=self.switch((*place, "allow_older")),
+            on_reject=self.text((*place, "on_reject")) or OnReject.FAIL,
         )
 
     def gate(self, place: Place) -> str | Gate | None:

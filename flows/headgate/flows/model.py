@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -241,6 +242,14 @@ def _step_names(steps: Iterable[str | Step]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(step if isinstance(step, str) else step.name for step in given))
 
 
+class OnReject(StrEnum):
+    """How a pipeline ends when its gate, or a person, says no."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    SUCCEED = "succeed"
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class PromotionBlock:
     """What happens to the model at the end: a gate decides, and a passing verdict promotes it.
@@ -254,6 +263,7 @@ class PromotionBlock:
         evaluate: the step that measures the candidate. Where the champion was never measured on the same data, that
             step runs once more with the champion in the candidate's place.
         allow_older: let a run with an older logical date displace a champion with a newer one.
+        on_reject: how the pipeline ends when the answer is no, as :class:`OnReject` has it.
     """
 
     model: str
@@ -263,6 +273,7 @@ class PromotionBlock:
     needs: tuple[str, ...] | None
     evaluate: str | None
     allow_older: bool
+    on_reject: str
 
     def __init__(
         self,
@@ -274,6 +285,7 @@ class PromotionBlock:
         needs: Iterable[str | Step] | None = None,
         evaluate: str | Step | None = None,
         allow_older: bool = False,
+        on_reject: str = OnReject.FAIL,
     ) -> None:
         _keep(
             self,
@@ -284,6 +296,7 @@ class PromotionBlock:
             needs=None if needs is None else _step_names(needs),
             evaluate=evaluate.name if isinstance(evaluate, Step) else evaluate,
             allow_older=allow_older,
+            on_reject=str(on_reject),
         )
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.flows.model import Choice, Pipeline
+from headgate.flows.model import Choice, OnReject, Pipeline
 from headgate.tasks.gates.model import Gate, leaves
 
 
@@ -78,6 +78,7 @@ class PlannedPromotion:
     needs: tuple[str, ...]
     evaluate: str | None = None
     allow_older: bool = False
+    on_reject: str = OnReject.FAIL
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -86,6 +87,11 @@ class PlannedPromotion:
             check.rule + (" (warns only)" if check.severity.value == "warn" else "")
             for check in leaves(self.gate.checks)
         )
+
+    @property
+    def after_no(self) -> str:
+        """How the pipeline ends when the answer is no, in words; empty where it fails."""
+        return {"skip": "the rest is skipped", "succeed": "the pipeline succeeds"}.get(self.on_reject, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,11 @@ class Plan:
     def runs(self) -> int:
         """How many runs of entry points there would be, retries aside."""
         return sum(max(1, len(step.members)) for step in self.steps)
+
+    @property
+    def on_reject(self) -> str:
+        """How the pipeline ends when the answer is no, as its file says."""
+        return self.promotion.on_reject if self.promotion is not None else OnReject.FAIL
 
     def step(self, name: str) -> PlannedStep:
         """Return the step of this name.
@@ -173,4 +184,5 @@ def _promotion_json(promotion: PlannedPromotion) -> dict[str, Any]:
         "needs": list(promotion.needs),
         "evaluate": promotion.evaluate,
         "allow_older": promotion.allow_older,
+        "on_reject": promotion.on_reject,
     }

@@ -140,6 +140,7 @@ def _promotion(pipeline: Pipeline, block: PromotionBlock, mistakes: MistakeList)
         needs=promotion_needs(pipeline),
         evaluate=block.evaluate,
         allow_older=block.allow_older,
+        on_reject=block.on_reject,
     )
 
 

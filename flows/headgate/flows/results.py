@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from headgate.flows.model import OnReject
 from headgate.store.entities import Promotion, RunStatus, Verdict
-from headgate.store.errors import HeadgateError
+from headgate.store.errors import GateHeld, GateRejected, HeadgateError, NotApproved, OlderThanChampion
+
+_NO = (GateRejected, GateHeld, NotApproved, OlderThanChampion)
+"""What says no. A verdict without usable evidence is no answer, and never passed over."""
 
 
 class StepStatus(StrEnum):
@@ -72,6 +76,7 @@ class PipelineResult:
         verdict: None without a promotion block, and where no verdict was reached.
         promotion: None unless the verdict passed and the store promoted.
         promotion_error: why there is no verdict, or why the store refused to promote.
+        on_reject: how the pipeline ends when the answer is no, as its file says.
     """
 
     pipeline: str
@@ -83,6 +88,7 @@ class PipelineResult:
     verdict: Verdict | None = None
     promotion: Promotion | None = None
     promotion_error: HeadgateError | None = None
+    on_reject: str = OnReject.FAIL
 
     @property
     def failures(self) -> tuple[StepResult, ...]:
@@ -97,16 +103,18 @@ class PipelineResult:
     def raise_for_status(self) -> PipelineResult:
         """Return the result, or raise what stands in the way: of a failed step, of the promotion, or of the verdict.
 
+        What says no is not raised where ``on_reject`` is ``skip`` or ``succeed``.
+
         Raises:
             HeadgateError: the first failed step's error, or why the promotion was refused.
             GateRejected: the verdict says reject.
             GateHeld: the verdict says hold.
             GateErrored: the evidence is missing or unusable.
         """
-        if self.error is not None:
-            raise self.error
         from headgate.tasks.promote import gate_error
 
-        if self.verdict is not None and (refusal := gate_error(self.verdict)) is not None:
-            raise refusal
+        said = self.error or (None if self.verdict is None else gate_error(self.verdict))
+        passed_over = self.on_reject != OnReject.FAIL and not self.failures and isinstance(said, _NO)
+        if said is not None and not passed_over:
+            raise said
         return self

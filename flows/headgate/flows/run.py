@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.flows.conductor import Conductor, Message
 from headgate.flows.events import Event, PipelineEnded, PipelineStarted
-from headgate.flows.model import Pipeline
+from headgate.flows.model import OnReject, Pipeline
 from headgate.flows.parameters import ParameterValue, resolve_parameters
 from headgate.flows.parent_run import (
     ParentRun,
@@ -211,7 +211,7 @@ class _PipelineRun:
         conductor.run()
         if self._stop.reason is not None and not conductor.failed_fast:
             raise _killed(self._parent, self._stop.reason)
-        outcome = self._promotion(conductor, values)
+        outcome, block = self._promotion(conductor, values), self._planned.pipeline.promote
         finished = all(step.status is StepStatus.FINISHED for step in conductor.results.values())
         return PipelineResult(
             pipeline=self._planned.pipeline.name,
@@ -223,6 +223,7 @@ class _PipelineRun:
             verdict=outcome.verdict,
             promotion=outcome.promotion,
             promotion_error=outcome.error,
+            on_reject=OnReject.FAIL if block is None else block.on_reject,
         )
 
     def _promotion(self, conductor: Conductor, values: Values) -> PromotionOutcome:

@@ -221,7 +221,8 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
         "parameters": "object of texts; secrets are masked",
         "steps": "array of objects: `name`, `generation`, `needs`, `project`, `version`, `commit`, `entry_point`, "
         "`parameters`, `defaults`, `sweep`, `choose`, `environment`, `timeout` (seconds, or null), `retries`",
-        "promotion": "object: `model`, `to`, `candidate`, `gate`, `rules`, `needs`, `evaluate`, `allow_older`; or null",
+        "promotion": "object: `model`, `to`, `candidate`, `gate`, `rules`, `needs`, `evaluate`, `allow_older`, "
+        "`on_reject`; or null",
         "notes": "array of sentences: what works but deserves a look",
     },
     "pipeline": {

@@ -161,6 +161,8 @@ def test_a_rejecting_gate_ends_with_3_and_a_result(headgate: CommandLine, store:
     assert result["verdict"]["outcome"] == "reject"
     assert json.loads(ran.stderr.splitlines()[-1])["error"]["type"] == "GateRejected"
     assert store.promotions.history("tumor") == ()
+    (project / "pipeline.yaml").write_text(PROMOTED.replace("gate.yaml}", "gate.yaml, on_reject: succeed}"))
+    assert headgate.json("run", project, "-P", "recall=0.5")["pipeline"]["verdict"]["outcome"] == "reject"
 
 
 def test_a_step_that_fails_ends_with_5_and_a_result(headgate: CommandLine, store: Store, project: Path) -> None:

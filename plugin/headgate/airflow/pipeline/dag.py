@@ -44,7 +44,8 @@ class PipelineDag(DAG):
         env: environment of every step, over what the pipeline says: ``local``, ``virtualenv``, ``conda``, ``docker``.
         experiment: experiment of the runs, over what the pipeline says.
         headgate_conn_id: of the connection that names the store.
-        on_reject: how the gate's task ends when its verdict says reject or hold: ``fail``, ``skip`` or ``succeed``.
+        on_reject: how the gate's task ends when its verdict says reject or hold: ``fail``, ``skip`` or ``succeed``;
+            None as the file says.
         approval: True, or arguments of ``ApprovePromotionOperator``: a person has to agree before the promotion.
         step_kwargs: step → arguments of its tasks, such as ``{"train": {"pool": "gpu"}}``.
         tags: beside ``headgate``.
@@ -69,7 +70,7 @@ class PipelineDag(DAG):
         env: str | None = None,
         experiment: str | None = None,
         headgate_conn_id: str = DEFAULT_CONN_ID,
-        on_reject: str = "fail",
+        on_reject: str | None = None,
         approval: bool | Mapping[str, Any] = False,
         step_kwargs: Mapping[str, Mapping[str, Any]] | None = None,
         tags: Collection[str] = (),
@@ -95,7 +96,7 @@ class PipelineDag(DAG):
         self.fileloc = file
         self._source = PipelineSource(plan, env=env, experiment=experiment, headgate_conn_id=headgate_conn_id)
         self._options = TaskOptions(
-            on_reject=on_reject,
+            on_reject=plan.on_reject if on_reject is None else on_reject,
             approval=approval_arguments(approval),
             step_kwargs=step_kwargs or {},
         )

@@ -62,7 +62,7 @@ class PipelineTaskGroup(TaskGroup):
         env: str | None = None,
         experiment: str | None = None,
         headgate_conn_id: str = DEFAULT_CONN_ID,
-        on_reject: str = "fail",
+        on_reject: str | None = None,
         on_reject_tasks: Sequence[str] | str | None = None,
         on_pass_tasks: Sequence[str] | str | None = None,
         approval: bool | Mapping[str, Any] = False,
@@ -92,7 +92,7 @@ class PipelineTaskGroup(TaskGroup):
             headgate_conn_id=headgate_conn_id,
         )
         options = TaskOptions(
-            on_reject=on_reject,
+            on_reject=plan.on_reject if on_reject is None else on_reject,
             on_reject_tasks=on_reject_tasks,
             on_pass_tasks=on_pass_tasks,
             approval=approval_arguments(approval),

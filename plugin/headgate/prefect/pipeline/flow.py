@@ -35,7 +35,7 @@ def pipeline_flow(
     env: str | None = None,
     experiment: str | None = None,
     store: str | None = None,
-    on_reject: str = "fail",
+    on_reject: str | None = None,
     approval: bool | Mapping[str, Any] = False,
     max_parallel: int | None = None,
     step_options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -65,7 +65,8 @@ def pipeline_flow(
         env: environment of every step, over what the pipeline says: ``local``, ``virtualenv``, ``conda``, ``docker``.
         experiment: experiment of the runs, over what the pipeline says.
         store: the name of a ``HeadgateStore`` block; see :func:`headgate.prefect.store_access.open_store_of`.
-        on_reject: how the flow run ends when the verdict says reject or hold: ``fail``, ``skip`` or ``succeed``.
+        on_reject: how the flow run ends when the verdict says reject or hold: ``fail``, ``skip`` or ``succeed``; None
+            as the file says.
         approval: True, or arguments of ``approve_promotion`` such as ``{"suspend": True}``: a person has to agree
             before the promotion.
         max_parallel: the most entry points at once; None is the number of processors.
@@ -78,14 +79,15 @@ def pipeline_flow(
     """
     given = dict(parameters or {})
     file = callers_file()
+    plan = outline_of(pipeline, file, given)
     said = {"env": env, "experiment": experiment, "store": store, "name": name, "max_parallel": max_parallel}
-    said["on_reject"] = on_reject if on_reject != "fail" else None
+    said["on_reject"] = on_reject
     source = PipelineSource(
-        outline_of(pipeline, file, given),
+        plan,
         env=env,
         experiment=experiment,
         store=store,
-        on_reject=str(checked_on_reject(on_reject)),
+        on_reject=str(checked_on_reject(plan.on_reject if on_reject is None else on_reject)),
         approval=_approval(approval),
         max_parallel=max_parallel,
         step_options=step_options or {},

@@ -176,6 +176,17 @@ def test_a_person_may_be_asked(write_files: WriteFiles) -> None:
     assert (approve.response_timeout, approve.on_reject, promote.require_approval) == (timedelta(hours=4), "skip", True)
 
 
+def test_the_file_says_how_a_no_ends_unless_the_dag_does(write_files: WriteFiles) -> None:
+    said = SCREENING["pipeline.yaml"].replace("promote:\n", "promote:\n          on_reject: skip\n")
+    assert "on_reject" in said
+    folder = write_files({**SCREENING, "pipeline.yaml": said})
+    for dag, on_reject in ((PipelineDag(folder), "skip"), (PipelineDag(folder, on_reject="fail"), "fail")):
+        assert dag.task_dict["promotion.gate"].on_reject == on_reject
+    with DAG("mine"):
+        group = PipelineTaskGroup(folder, group_id="g")
+    assert group.pipeline_tasks.gate.on_reject == "skip"
+
+
 def test_the_same_files_give_the_same_dag(write_files: WriteFiles) -> None:
     """Airflow makes a new version of a DAG whenever its serialised form changes."""
     folder = write_files(SCREENING)

@@ -172,6 +172,18 @@ def test_a_flow_that_is_no_variable_is_found_by_its_pipeline(
         load_flow_from_entrypoint("headgate.prefect.pipelines.my%2Epipelines/weekly%2Eyaml?onreject=skip")
 
 
+def test_the_file_says_how_a_no_ends_unless_the_flow_does(write_files: WriteFiles) -> None:
+    said = SCREENING["pipeline.yaml"].replace("promote:\n", "promote:\n          on_reject: skip\n")
+    assert "on_reject" in said
+    folder = write_files({**SCREENING, "pipeline.yaml": said})
+    flow = pipeline_flow(folder)
+    failing = pipeline_flow(folder, on_reject="fail")
+    assert (flow.source.on_reject, failing.source.on_reject) == ("skip", "fail")
+    entrypoint = failing.to_deployment("d").entrypoint
+    assert entrypoint is not None
+    assert "on_reject=fail" in entrypoint
+
+
 @pytest.mark.parametrize(
     "more", [{"retries": 2}, {"step_options": {"train": {"tags": ["gpu"]}}}, {"parameters": {"quality": 1}}]
 )
