@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import pandas as pd
 import pytest
 
 from headgate.store import open_store
@@ -23,6 +25,7 @@ from headgate.tasks import (
     evaluate_model,
     promote_if_passing,
 )
+from headgate.tasks.datasets import dataset_at
 from headgate.tasks.tracking import dataset
 
 NOW = 1_800_000_000_000
@@ -119,6 +122,23 @@ def test_what_is_measured_stands_on_the_model(store: Store, project: MakeProject
     assert [used.model_id for used in run.model_inputs] == [model_id]
     assert run.params["model"] == f"models:/{model_id}"
     assert evaluate_model(project(ON_THE_MODEL), **given) == done, "the same attempt again is what it was"
+
+
+def test_a_table_is_described_with_its_schema_and_profile(
+    store: Store, holdout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = dataset_at(store, holdout)
+    assert (found.name, found.digest) == ("holdout", dataset("holdout", holdout).digest)
+    assert [column["name"] for column in json.loads(str(found.schema))["mlflow_colspec"]] == ["a", "b"]
+    assert json.loads(str(found.profile)) == {"num_rows": 1, "num_elements": 2}
+    pd.read_csv(holdout).to_parquet(tmp_path / "holdout.parquet")
+    assert dataset_at(store, tmp_path / "holdout.parquet").schema == found.schema
+    (tmp_path / "broken.csv").write_bytes(b'"a\n\x00')
+    (tmp_path / "notes.txt").write_text("a,b\n1,2\n")
+    for name in ("broken.csv", "notes.txt"):
+        assert dataset_at(store, tmp_path / name).schema is None
+    monkeypatch.setattr("headgate.tasks.datasets._MOST_READ", 3)
+    assert dataset_at(store, holdout).schema is None
 
 
 def test_a_script_that_logs_to_its_run_measures_the_dataset_that_the_caller_names(

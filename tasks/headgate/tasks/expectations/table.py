@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.store.entities import Dataset
 from headgate.store.errors import InvalidInput, InvalidSettings
-from headgate.tasks.datasets import described, fetched
+from headgate.tasks.datasets import described, fetched, table_kind
 from headgate.tasks.expectations.sql import SqlTable, describe_table
 from headgate.tasks.model_format.schema import is_a
 from headgate.tasks.projects.secrets import mask_text
@@ -104,11 +104,9 @@ def _reader(path: Path, place: str) -> Any:
     except ImportError as error:
         raise InvalidSettings("Validating data needs pandas, which is not installed.", remedy=GX_MISSING) from error
 
-    kinds = [suffix.lower() for suffix in path.suffixes]
-    if ".csv" in kinds:
-        return pandas.read_csv
-    if kinds and kinds[-1] in (".parquet", ".pq"):
-        return pandas.read_parquet
+    kind = table_kind(path)
+    if kind is not None:
+        return pandas.read_csv if kind == "csv" else pandas.read_parquet
     raise InvalidInput(
         f"{mask_text(place)!r} is neither a CSV nor a Parquet file, by its name.",
         remedy="Give a .csv, .csv.gz or .parquet file, or read it yourself and give the DataFrame.",
