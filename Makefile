@@ -68,7 +68,8 @@ test-airflow: $(airflow) $(airflow_oldest) $(core) ## mypy and the tests beside 
 	    tests/plugin/airflow $(PYTEST_ARGS)
 	.venv-airflow-oldest/bin/pytest tests/environments/test_airflow_oldest.py $(PYTEST_ARGS)
 	.venv-airflow-oldest/bin/pytest -m oldest_airflow tests/plugin/airflow/test_provider.py tests/plugin/airflow/test_light.py \
-	    tests/plugin/airflow/test_death.py tests/plugin/airflow/test_promotion_watch.py $(PYTEST_ARGS)
+	    tests/plugin/airflow/test_death.py tests/plugin/airflow/test_promotion_watch.py \
+	    tests/plugin/airflow/operators/test_approve_promotion_parked.py $(PYTEST_ARGS)
 
 test-prefect: $(prefect) $(prefect_oldest) ## mypy and the tests beside a real Prefect, and a few beside the oldest
 	.venv-prefect/bin/mypy --package headgate.prefect --follow-imports silent

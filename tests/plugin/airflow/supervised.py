@@ -117,13 +117,37 @@ def wait_until(done: Callable[[], object], what: str, seconds: float = LONG) -> 
         time.sleep(0.05)
 
 
+def resume_deferred(task: SupervisedTask) -> None:
+    """Do what the triggerer does for a deferred task: run its trigger to its event, and hand that on."""
+    import asyncio
+
+    from airflow.models.trigger import Trigger
+    from airflow.providers.standard.triggers import hitl
+    from airflow.sdk._shared.module_loading import import_string
+    from airflow.utils.session import create_session
+
+    client = _warm_up()
+    with create_session() as session:
+        row = _instance(session, task.dag_id, task.run_id, task.task_id).trigger
+        trigger_id, trigger = row.id, import_string(row.classpath)(**row.kwargs)
+
+    async def first() -> Any:
+        return await anext(trigger.run())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hitl, "get_hitl_detail_content_detail", lambda ti_id: client.hitl.get_detail_response(ti_id))
+        event = asyncio.run(first())
+    Trigger.submit_event(trigger_id, event)
+
+
 @cache
-def _warm_up() -> None:
+def _warm_up() -> Any:
     """Have the Execution API built and asked once in this process: forks then need not build it again."""
     from airflow.sdk.execution_time.supervisor import in_process_api_server
 
     client = _client(in_process_api_server())
     wait_until(lambda: _status_of_nothing(client) == HTTPStatus.NOT_FOUND, "the Execution API to start")
+    return client
 
 
 def _status_of_nothing(client: Any) -> int:

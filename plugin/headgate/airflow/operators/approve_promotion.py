@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
 
 from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.links import VerdictLink
@@ -97,7 +98,7 @@ class ApprovePromotionOperator(Rejection, StoreTask, HITLOperator):
             defaults=REJECT,
             assigned_users=assigned_users,
             response_timeout=response_timeout,
-            params={**(params or {}), REASON: said},
+            params={**_own_params(params), REASON: said},
             **kwargs,
         )
         self.verdict = verdict
@@ -191,6 +192,14 @@ class ApprovePromotionOperator(Rejection, StoreTask, HITLOperator):
                 f"{verdict.verdict_id}) and clear the task.",
                 verdict_id=verdict.verdict_id,
             )
+
+
+def _own_params(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the params that the task itself was given: Airflow mixes in those of the DAG, which belong on no form."""
+    if not isinstance(params, ParamsDict):
+        return dict(params or {})
+    own = ParamsDict.filter_params_by_source(params, source="task")
+    return {name: own.get_param(name) for name in own}
 
 
 def _said_already(store: Store, verdict: Verdict) -> Approval | None:

@@ -12,6 +12,7 @@ from headgate.airflow import PipelineDag, PipelineTaskGroup
 from headgate.flows import run_pipeline
 from headgate.store.entities import Run, RunContext, RunStatus
 from tests.pipeline_records import records_of
+from tests.plugin.airflow.people import PATIENCE, Person
 from tests.screening import SCREENING, WriteFiles
 
 if TYPE_CHECKING:
@@ -70,6 +71,24 @@ def test_the_records_are_those_of_headgate_run(
         parent = parent_of(store, ran)
         assert records_of(store, parent) == records_of(other_store, other_store.runs.get(whole.run_id))
         assert parent.info.status is RunStatus.FINISHED
+
+
+def test_a_person_who_is_asked_decides_whether_it_is_promoted(
+    store: Store, run_dag: RunDag, write_files: WriteFiles
+) -> None:
+    folder = write_files({**SCREENING, "pipeline.yaml": JUST_TRAIN})
+    for option, ends in (("Reject", "skipped"), ("Approve", "success")):
+        person = Person("alice", option, "looked at it")
+        dag = PipelineDag(folder, dag_id=f"asks_{option}", approval=True, on_reject="skip")
+        thread = person.answers(dag.dag_id, "promotion.approve")
+        ran = run_dag(dag, run_conf={"quality": 0.95})
+        thread.join(PATIENCE)
+        assert person.failed is None, person.failed
+        states = [ran.states[f"promotion.{name}"] for name in ("gate", "approve", "promote")]
+        assert states == ["success", ends, ends]
+        assert parent_of(store, ran).info.status is RunStatus.FINISHED
+    (promotion,) = store.promotions.history("screening")
+    assert (promotion.approved_by, promotion.to_version) == ("alice", 1)
 
 
 def test_a_rejected_candidate_ends_the_gate_as_it_was_told(
