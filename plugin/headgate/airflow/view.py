@@ -150,7 +150,10 @@ def _endpoint(address: Address) -> Callable[[Request, BaseUser], Response]:
 
 
 def _reference(parts: Mapping[str, str]) -> Any:
-    """Return what a task of Airflow returned: a gate records no run of its own, its XCom names the verdict."""
+    """Return the reference that a task of Airflow returned: a gate records no run, its XCom names the verdict.
+
+    It is taken as it stands in the database: a task may return whatever Airflow's decoder would make objects of.
+    """
     if parts["origin"] != ORIGIN:
         return None
     index = parts.get("map_index", "")
@@ -163,8 +166,8 @@ def _reference(parts: Mapping[str, str]) -> Any:
         limit=1,
     )
     with create_session() as session:
-        entry = session.scalars(found).first()
-        return None if entry is None else XComModel.deserialize_value(entry)
+        entry: Any = session.scalars(found).first()
+    return entry.value if entry is not None and isinstance(entry.value, dict) else None
 
 
 def _static(name: str) -> Callable[[BaseUser], Response]:

@@ -268,6 +268,38 @@ def test_a_task_that_is_not_mapped_has_its_tab_in_spite_of_the_literal_name(view
     assert "No Headgate runs here yet" in viewer.get(f"{base}/unknown/%7BMAP_INDEX%7D").text
 
 
+@pytest.mark.parametrize(
+    ("returned", "verdict_shown"),
+    [
+        ('{"__classname__": "decimal.Decimal", "__version__": 1, "__data__": "1"}', False),
+        ({"__classname__": "no.such.Class", "__version__": 1, "__data__": {}}, False),
+        (["v-1"], False),
+        ("verdict", True),
+    ],
+)
+def test_what_a_task_returned_is_not_made_an_object_of(
+    viewer: TestClient, opened: World, returned: object, verdict_shown: bool
+) -> None:
+    from airflow.models.xcom import XComModel
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk import DAG as AirflowDag
+
+    from tests.plugin.airflow.candidates import new_name
+    from tests.plugin.airflow.dag_runs import create_dag_run
+
+    with AirflowDag(new_name("returns"), schedule=None) as dag:
+        EmptyOperator(task_id="decide")
+    create_dag_run(dag, "manual__1")
+    verdict = opened.open.verdict
+    value = {"verdict_id": verdict.verdict_id} if returned == "verdict" else returned
+    XComModel.set(
+        key="return_value", value=value, dag_id=dag.dag_id, task_id="decide", run_id="manual__1", serialize=False
+    )
+    answer = viewer.get(f"{PREFIX}/pipelines/airflow/{dag.dag_id}/runs/manual__1/tasks/decide")
+    assert answer.status_code == 200
+    assert ("expires_after" in answer.text) is verdict_shown  # the gate, as it stands on the page of a verdict
+
+
 def test_views_are_as_airflow_wants_them() -> None:
     views = external_views()
     assert [each["destination"] for each in views] == ["nav", "dag", "dag_run", "task", "task_instance"]
