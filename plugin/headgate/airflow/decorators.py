@@ -92,7 +92,7 @@ class HeadgateDecoratedOperator(StoreTask, DecoratedOperator, PythonOperator):
 
         with self.open_store() as store:
             called = call_tracked(calling, self.op_args, self.op_kwargs, self._options(), self._place(store))  # type: ignore[arg-type]
-            return handed_on(self._context, called, checked_returns(self.returns))
+            return handed_on(self._context, called, checked_returns(self.returns), self.trace)
 
     async def aexecute_callable(self) -> Any:
         """Await a coroutine function as a recorded run."""
@@ -107,7 +107,7 @@ class HeadgateDecoratedOperator(StoreTask, DecoratedOperator, PythonOperator):
             called = await call_tracked_async(
                 awaiting, tuple(self.op_args), self.op_kwargs, self._options(), self._place(store)
             )
-            return handed_on(self._context, called, checked_returns(self.returns))
+            return handed_on(self._context, called, checked_returns(self.returns), self.trace)
 
     def _options(self) -> Options:
         from headgate.tasks.functions.tracked import Options

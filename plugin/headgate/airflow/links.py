@@ -1,7 +1,8 @@
 """Links from a task instance to what it made: its run, or its verdict.
 
 Airflow asks for a link when the task ends, in the worker, and keeps the answer. What a task did not come to, such as a
-verdict when the store was down, has no page: the link then leads to the task instance's own tab.
+verdict when the store was down, has no page: the link then leads to the task instance's own tab. So does that of a task
+that works with another store than the one that the pages show.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
+from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.references import REFERENCE_KEY
 from headgate.airflow.tabs import NAV_ROUTE, PREFIX, TASK_INSTANCE_ROUTE
 
@@ -27,7 +29,7 @@ class RunLink(BaseOperatorLink):
     xcom_key = "headgate_run_link"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        return _page(ti_key, "run_id", "runs")
+        return _page(operator, ti_key, "run_id", "runs")
 
 
 class VerdictLink(BaseOperatorLink):
@@ -37,14 +39,15 @@ class VerdictLink(BaseOperatorLink):
     xcom_key = "headgate_verdict_link"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        return _page(ti_key, "verdict_id", "verdicts")
+        return _page(operator, ti_key, "verdict_id", "verdicts")
 
 
-def _page(instance: RuntimeTaskInstanceProtocol, name: str, folder: str) -> str:
+def _page(operator: BaseOperator, instance: RuntimeTaskInstanceProtocol, name: str, folder: str) -> str:
     """Return where, within Airflow's user interface, the thing is shown that a task's XCom names."""
     base = _base_path()
     # A task that calls a function hands on what that returned; the reference to its run stands beside it.
-    for key in ("return_value", REFERENCE_KEY):
+    shown = getattr(operator, "headgate_conn_id", DEFAULT_CONN_ID) == DEFAULT_CONN_ID
+    for key in ("return_value", REFERENCE_KEY) if shown else ():
         reference = instance.xcom_pull(task_ids=instance.task_id, map_indexes=_index(instance), key=key)
         if isinstance(reference, Mapping) and reference.get(name):
             # Airflow shows below a view's own address whatever path is within its frame.

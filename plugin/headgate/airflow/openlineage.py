@@ -6,8 +6,9 @@ task              inputs                              outputs                   
 runs, evaluates   the run's datasets and models       the models it logged                its params
 validates         the dataset                         none                                the suite's outcome as a test
 registers         the LoggedModel                     the registered model                none
-decides           the candidate                       none                                the gate's checks as tests
+decides, asks     the candidate                       none                                the gate's checks as tests
 promotes          the LoggedModel                     the model's alias or stage          the gate's checks as tests
+watches           the model's alias or stage          the same, where it rolled back      the watch's checks as tests
 ================  ==================================  ==================================  =============================
 
 The provider asks an operator from a fork of the task's process, which shares the connection to the supervisor and must
@@ -78,11 +79,11 @@ class OpenLineageMethods:
     _traced: Traced | None = None
 
     def trace(self, reference: Any) -> None:
-        """Read what there is to tell of a reference that the task hands on, if somebody is going to ask.
+        """Read what there is to tell of a reference that the task hands on, if somebody is going to ask; once.
 
         Never fails the task.
         """
-        if not isinstance(reference, Mapping) or not _is_asked():
+        if self._traced is not None or not isinstance(reference, Mapping) or not _is_asked():
             return
         try:
             with self.open_store() as store:
@@ -99,6 +100,8 @@ class OpenLineageMethods:
 
 def read_lineage(store: Store, reference: Mapping[str, Any], headgate_conn_id: str) -> Traced:
     """Return what is to be told of a reference of :mod:`headgate.airflow.references`; of any other, nothing."""
+    if "rollback_id" in reference:
+        return _of_watch(store, reference, headgate_conn_id)
     if "promotion_id" in reference:
         return _of_promotion(store, reference, headgate_conn_id)
     if "verdict_id" in reference:
@@ -158,12 +161,25 @@ def lineage_of(traced: Traced) -> OperatorLineage[Any, Any]:
 
 def _of_promotion(store: Store, reference: Mapping[str, Any], conn_id: str) -> Traced:
     promoted = AssetName(MODELS, reference["model_name"], reference["target"], conn_id)
-    checks = store.verdicts.get(reference["verdict_id"]).checks if reference["verdict_id"] else ()
     return Traced(
         inputs=_logged_models([reference["model_id"]], conn_id, reference["digest"]),
         outputs=(_named(promoted, "MODEL", reference["version"]),),
-        tests=tuple(_test(check) for check in checks),
+        tests=_tests_of(store, reference["verdict_id"]),
     )
+
+
+def _of_watch(store: Store, reference: Mapping[str, Any], conn_id: str) -> Traced:
+    target = AssetName(MODELS, reference["model_name"], reference["target"], conn_id)
+    restored = store.promotions.get(reference["rollback_id"]) if reference["rollback_id"] else None
+    return Traced(
+        inputs=(_named(target, "MODEL", reference["version"]),),
+        outputs=() if restored is None else (_named(target, "MODEL", restored.to_version),),
+        tests=_tests_of(store, reference["verdict_id"]),
+    )
+
+
+def _tests_of(store: Store, verdict_id: str | None) -> tuple[Test, ...]:
+    return tuple(_test(check) for check in store.verdicts.get(verdict_id).checks) if verdict_id else ()
 
 
 def _of_run(store: Store, run_id: str, conn_id: str) -> Traced:

@@ -86,13 +86,16 @@ class Rejection:
             )
         self.on_reject_tasks = on_reject_tasks
         self.on_pass_tasks = on_pass_tasks
-        self._refuse_outlets()
+        if self.on_reject not in (OnReject.FAIL, OnReject.SKIP):
+            said = f"on_reject={self.on_reject.value!r}"
+            self.refuse_plain_outlets(said, 'Give the outlets to a task that follows, or say on_reject="skip".')
 
     def accepted(self, context: Context, reference: dict[str, Any]) -> dict[str, Any]:
         """End the task after a yes: what the reference says is its XCom."""
         if self.on_reject is OnReject.BRANCH:
             self._push(context, reference)
             self._follow(context, self.on_pass_tasks, leave_out=self.on_reject_tasks)
+        self._trace(reference)
         return reference
 
     def rejected(self, context: Context, reference: dict[str, Any], error: HeadgateError) -> dict[str, Any]:
@@ -131,6 +134,9 @@ class Rejection:
         """Push the XCom before what follows ends the task: then nothing that is returned would be pushed."""
         if getattr(self, "do_xcom_push", True):
             context["ti"].xcom_push(key="return_value", value=reference)
+        self._trace(reference)
+
+    def _trace(self, reference: dict[str, Any]) -> None:
         if isinstance(self, OpenLineageMethods):
             self.trace(reference)
 
@@ -149,13 +155,17 @@ class Rejection:
         branches = SkipMixin()  # type: ignore[no-untyped-call]
         branches.skip_all_except(context["ti"], sorted(chosen | teardowns))
 
-    def _refuse_outlets(self) -> None:
+    def refuse_plain_outlets(self, because: str, remedy: str) -> None:
         """A plain outlet tells of every success; after a rejection there must be none to tell of.
 
         An alias tells of nothing by itself, and assets of models are held back where the operator says so.
+
+        Args:
+            because: by which argument the task succeeds after a rejection.
+
+        Raises:
+            InvalidInput: there is such an outlet.
         """
-        if self.on_reject in (OnReject.FAIL, OnReject.SKIP):
-            return
         plain = [
             outlet
             for outlet in getattr(self, "outlets", None) or ()
@@ -163,10 +173,10 @@ class Rejection:
         ]
         if plain:
             raise InvalidInput(
-                f"Task {getattr(self, 'task_id', '')!r} has on_reject={self.on_reject.value!r} and the outlets "
+                f"Task {getattr(self, 'task_id', '')!r} has {because} and the outlets "
                 f"{', '.join(str(getattr(outlet, 'name', outlet)) for outlet in plain)}: Airflow would announce them "
                 "after a rejection as well.",
-                remedy='Give the outlets to a task that follows, or say on_reject="skip".',
+                remedy=remedy,
             )
 
 

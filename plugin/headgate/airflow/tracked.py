@@ -143,12 +143,20 @@ def end_of_task(error: BaseException) -> RunStatus | None:
     return RunStatus.FINISHED if isinstance(error, AirflowSkipException | DownstreamTasksSkipped) else None
 
 
-def handed_on(context: Context, called: Called, returns: Returns) -> Any:
-    """Return what a task hands on that made a call; the reference to the run is its XCom ``headgate_run`` as well."""
+def handed_on(
+    context: Context, called: Called, returns: Returns, trace: Callable[[Mapping[str, Any]], None] | None = None
+) -> Any:
+    """Return what a task hands on that made a call; the reference to the run is its XCom ``headgate_run`` as well.
+
+    Args:
+        trace: is told the reference, whatever is handed on.
+    """
     from headgate.airflow.references import REFERENCE_KEY, run_reference
 
     reference = run_reference(called.result(), called.run.info.experiment_id)
     context["ti"].xcom_push(key=REFERENCE_KEY, value=reference)
+    if trace is not None:
+        trace(reference)
     value = called.handed_on
     if returns is Returns.VALUE or (returns is Returns.AUTO and _is_asset(value)):
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -56,6 +57,12 @@ def test_without_a_reference_a_link_leads_to_the_tab_of_the_task_instance(said: 
     assert link_of(RunLink(), Instance(said)) == expected.format("")
     assert link_of(RunLink(), Instance(said, map_index=None)) == expected.format("")
     assert link_of(VerdictLink(), Instance(said, map_index=3)) == expected.format("/mapped/3")
+
+
+def test_what_the_pages_do_not_show_has_the_tab_of_the_task_instance() -> None:
+    other = SimpleNamespace(headgate_conn_id="other")
+    link = RunLink().get_link(other, ti_key=Instance(RUN))  # type: ignore[arg-type]
+    assert link.endswith("/tasks/group.train/plugin/headgate-task-instance")
 
 
 def test_links_hold_below_a_prefix_of_airflow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from headgate.airflow.references import run_reference, verdict_reference, versio
 from headgate.store.clock import now_ms
 from headgate.store.entities import CheckResult, Dataset, DatasetInput, ModelInput, ModelOutput, Outcome, RunStatus
 from headgate.store.store import Store
+from headgate.tasks import approve
 from headgate.tasks.run_result import RunResult
 from tests.store.promotion_cases import CHAMPION, candidate, draft
 
@@ -47,6 +48,7 @@ def test_tasks_in_a_real_airflow_emit_inputs_outputs_and_checks(
     model = f"screening_{uuid.uuid4().hex[:8]}"
     passing = recorded_verdict(store, model)
     rejecting = recorded_verdict(store, model, outcome=Outcome.REJECT, checks=(*passing.checks, FAILED))
+    approve(store, passing.verdict_id, actor="alice", source="shell")
     told, states = tmp_path / "lineage.jsonl", tmp_path / "states.json"
     transport = {"type": "file", "log_file_path": str(told), "append": True}
     environment = {**os.environ, "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
@@ -60,7 +62,15 @@ def test_tasks_in_a_real_airflow_emit_inputs_outputs_and_checks(
         timeout=540,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert json.loads(states.read_text()) == {"promote": "success", "reject": "failed"}
+    assert json.loads(states.read_text()) == {
+        **dict.fromkeys(("approve", "promote", "train"), "success"),
+        "reject": "failed",
+    }
+    trained = _told_last(told, "train", "COMPLETE")
+    assert [each["key"] for each in trained["run"]["facets"]["executionParameters"]["parameters"]] == ["depth"]
+    approved = _told_last(told, "approve", "COMPLETE")
+    assert [source["name"] for source in approved["inputs"]] == [f"logged-models/{passing.candidate_model_id}"]
+    assert [check["status"] for check in approved["run"]["facets"]["test"]["tests"]] == ["pass"]
 
     promoted = _told_last(told, "promote", "COMPLETE")
     (source,), (target,) = promoted["inputs"], promoted["outputs"]
@@ -127,6 +137,24 @@ def test_a_validation_tells_its_data_and_what_the_suite_said(store: Store) -> No
         inputs=(Thing(STORE, "datasets/holdout", "DATASET", "feed"),),
         tests=(Checked("quality", "fail", description="age is negative"),),
     )
+
+
+def test_a_watch_tells_whom_it_watched_and_whom_it_brought_back(store: Store) -> None:
+    now = now_ms()
+    store.promotions.promote(recorded_verdict(store, "screening").verdict_id, actor="alice", now=now)
+    later = recorded_verdict(store, "screening")
+    promotion = store.promotions.promote(later.verdict_id, actor="alice", now=now)
+    back = store.promotions.roll_back("screening", CHAMPION, actor="watch", now=now)
+    reference = {"promotion_id": promotion.promotion_id, "model_name": "screening", "target": CHAMPION, "version": 2}
+    target = f"models/screening{CHAMPION}"
+    found = read_lineage(
+        store, {**reference, "verdict_id": later.verdict_id, "rollback_id": back.promotion_id}, "headgate_default"
+    )
+    assert found.inputs == (Thing(STORE, target, "MODEL", "2"),)
+    assert found.outputs == (Thing(STORE, target, "MODEL", "1"),)
+    assert [check.status for check in found.tests] == ["pass"]
+    sound = read_lineage(store, {**reference, "verdict_id": None, "rollback_id": None}, "headgate_default")
+    assert (sound.outputs, sound.tests) == ((), ())
 
 
 def test_what_is_no_reference_tells_nothing(store: Store) -> None:

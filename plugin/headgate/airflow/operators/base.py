@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from headgate.store.store import Store
 
 
-class StoreTask:
+class StoreTask(OpenLineageMethods):
     """A task that works with the store; to be mixed into an operator, before it."""
 
-    headgate_conn_id: str
     # Of the work that goes on in this process; None before and after it.
     _stop: StopRequest | None = None
 
@@ -80,7 +79,7 @@ class StoreTask:
             raise Terminated(signal.SIGTERM)
 
 
-class HeadgateOperator(OpenLineageMethods, StoreTask, BaseOperator):
+class HeadgateOperator(StoreTask, BaseOperator):
     """The base of Headgate's operators. A subclass does its work in :meth:`work`.
 
     Args:

@@ -70,6 +70,8 @@ class GateOperator(Rejection, HeadgateOperator):
         self.on_reject_tasks = on_reject_tasks
         self.on_pass_tasks = on_pass_tasks
         self.say_on_reject(on_reject, on_reject_tasks, on_pass_tasks)
+        if shadow:
+            self.refuse_plain_outlets("shadow=True", "Give the outlets to a task that follows.")
 
     def work(self, context: Context) -> dict[str, Any]:
         from headgate.airflow.identity import open_parent_run

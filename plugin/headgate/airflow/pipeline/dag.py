@@ -14,6 +14,7 @@ from headgate.airflow.pipeline.schedule import airflow_schedule
 from headgate.airflow.pipeline.source import PipelineSource, callers_file, dag_id_of, outline_of
 from headgate.airflow.pipeline.tasks import PipelineTasks, TaskOptions, make_tasks
 from headgate.flows.plan_markdown import plan_markdown
+from headgate.store.errors import InvalidInput
 
 if TYPE_CHECKING:
     from headgate.flows.model import Pipeline
@@ -77,6 +78,11 @@ class PipelineDag(DAG):
         params: Mapping[str, Any] | None = None,
         **dag_kwargs: Any,
     ) -> None:
+        if on_reject == "branch":
+            raise InvalidInput(
+                'PipelineDag has on_reject="branch", and no tasks beside the pipeline\'s own to branch to.',
+                remedy="Put a PipelineTaskGroup into a DAG, which takes on_reject_tasks and on_pass_tasks.",
+            )
         file = callers_file()
         given = dict(parameters or {})
         plan = outline_of(pipeline, file, given)

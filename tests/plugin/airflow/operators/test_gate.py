@@ -255,6 +255,7 @@ def test_a_gate_that_runs_again_answers_with_the_verdict_of_its_promotion(store:
         ({"on_reject_tasks": "tell"}, "Say both"),
         ({"on_pass_tasks": "go"}, "on_pass_tasks without a branch"),
         ({"on_reject": "succeed", "outlets": [Asset("table")]}, "outlets table: Airflow would announce them after"),
+        ({"shadow": True, "outlets": [Asset("table")]}, "has shadow=True and the outlets table"),
     ],
 )
 def test_what_can_not_work_is_said_when_the_dag_is_read(options: dict[str, Any], says: str) -> None:

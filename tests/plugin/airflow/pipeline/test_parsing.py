@@ -187,6 +187,11 @@ def test_the_file_says_how_a_no_ends_unless_the_dag_does(write_files: WriteFiles
     assert group.pipeline_tasks.gate.on_reject == "skip"
 
 
+def test_a_branch_needs_a_dag_that_has_other_tasks(write_files: WriteFiles) -> None:
+    with pytest.raises(InvalidInput, match="Put a PipelineTaskGroup into a DAG"):
+        PipelineDag(write_files(SCREENING), on_reject="branch")
+
+
 def test_the_same_files_give_the_same_dag(write_files: WriteFiles) -> None:
     """Airflow makes a new version of a DAG whenever its serialised form changes."""
     folder = write_files(SCREENING)
