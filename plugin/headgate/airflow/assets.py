@@ -13,11 +13,15 @@ Such a DAG runs on every promotion and rollback of the alias, wherever it was ma
 event with its success (:mod:`headgate.airflow.asset_events`), and a watcher in the triggerer emits those from
 elsewhere (:mod:`headgate.airflow.triggers`), each exactly once.
 
-The assets of operators are added to their ``outlets`` by themselves.
+The assets of operators are added to their ``outlets`` by themselves, and those of the data that they read to their
+``inlets``.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from headgate.airflow.asset_uris import DATASETS, MODELS, AssetName, read_uri
@@ -97,6 +101,27 @@ def dataset_asset(name: str, uri: str | None = None, *, headgate_conn_id: str = 
     named = AssetName(DATASETS, name, None, headgate_conn_id)
     extra: dict[str, Any] = {"headgate_conn_id": headgate_conn_id, "dataset_name": name}
     return Dataset(name=named.title, uri=uri or named.uri, extra=extra)
+
+
+def dataset_inlets(
+    said: Iterable[Any], name: Any, place: Any = None, headgate_conn_id: str = DEFAULT_CONN_ID
+) -> list[Any]:
+    """Return an operator's inlets with the asset of the data that it reads, where that is known while a DAG is parsed.
+
+    Args:
+        said: what the user gave; an asset of this name is theirs to describe.
+        name: of the dataset; None takes that of the file.
+        place: a path or a URI of the data.
+    """
+    given = list(said)
+    if name is None and isinstance(place, str | PurePath):
+        name = re.split(r"[/\\]", str(place))[-1].partition(".")[0]
+    if any(
+        not isinstance(field, str) or not field or "{{" in field or "{%" in field for field in (name, headgate_conn_id)
+    ):
+        return given
+    asset = dataset_asset(name, headgate_conn_id=headgate_conn_id)
+    return given if any(getattr(inlet, "name", None) == asset.name for inlet in given) else [*given, asset]
 
 
 def model_of_asset(asset: Any) -> AssetName | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from airflow.sdk import DAG
 
+from headgate.airflow import EvaluateModelOperator, ValidateDataOperator
 from headgate.airflow.asset_uris import AssetName, openlineage_name, read_uri, sanitize_uri
-from headgate.airflow.assets import dataset_asset, model_asset, model_of_asset, target_asset
+from headgate.airflow.assets import dataset_asset, dataset_inlets, model_asset, model_of_asset, target_asset
 from headgate.airflow.provider import get_provider_info
 from headgate.airflow.triggers import PromotionTrigger
 from headgate.store.errors import InvalidInput
@@ -125,3 +129,42 @@ def test_the_provider_knows_the_scheme() -> None:
 def test_openlineage_has_the_store_as_namespace() -> None:
     named = AssetName("models", "a", "@champion", "other")
     assert openlineage_name(named) == ("headgate://other", "models/a@champion")
+
+
+HOLDOUT = "headgate://headgate_default/datasets/holdout"
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "uris"),
+    [
+        ("holdout", None, [HOLDOUT]),
+        (None, "data/holdout.csv", [HOLDOUT]),
+        (None, Path("/data/holdout.v2.parquet"), [HOLDOUT]),
+        (None, "s3://bucket/holdout.parquet", [HOLDOUT]),
+        ("{{ params.name }}", "holdout.csv", []),
+        (None, "{{ params.data }}", []),
+        (None, None, []),
+    ],
+)
+def test_data_that_are_known_while_a_dag_is_parsed_are_inlets(name: str | None, place: Any, uris: list[str]) -> None:
+    assert [inlet.uri for inlet in dataset_inlets([], name, place)] == uris
+
+
+def test_an_inlet_that_was_said_is_not_said_again() -> None:
+    said = dataset_asset("holdout", "s3://bucket/holdout.parquet")
+    assert dataset_inlets([said], "holdout") == [said]
+    assert len(dataset_inlets([said], "train")) == 2
+
+
+def test_operators_have_the_data_that_they_read_among_their_inlets() -> None:
+    given: dict[str, Any] = {"model": "m-1", "project": "project"}
+    measured: dict[str, Any] = {"model": "m-1", "evaluator": {"kind": "classification", "target": "y"}}
+    with DAG("reads", schedule=None):
+        operators = [
+            ValidateDataOperator(task_id="check", data="holdout.csv", suite={}),
+            EvaluateModelOperator(task_id="by_path", dataset={"name": "holdout", "path": "other.csv"}, **given),
+            EvaluateModelOperator(task_id="by_digest", dataset={"name": "holdout", "digest": "v7"}, **given),
+            EvaluateModelOperator(task_id="built_in", data="holdout.csv", **measured),
+        ]
+        assert EvaluateModelOperator(task_id="unknown", **given).inlets == []
+    assert [[inlet.uri for inlet in operator.inlets] for operator in operators] == [[HOLDOUT]] * 4

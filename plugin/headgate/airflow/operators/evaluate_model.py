@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from headgate.airflow.assets import dataset_inlets
 from headgate.airflow.links import RunLink
 from headgate.airflow.operators.gate import read_gate
 from headgate.airflow.operators.run_project import RunProjectOperator
@@ -89,6 +90,10 @@ class EvaluateModelOperator(RunProjectOperator):
                 f"Task {self.task_id!r} has {'a model_name and no gate' if gate is None else 'a gate, no model_name'}.",
                 remedy="Give both, to measure the champion where the gate lacks its figures; or neither.",
             )
+        said = dataset if isinstance(dataset, Mapping) else {}
+        place = said.get("path") if data is None else data
+        if dataset is not None or data is not None:
+            self.inlets = dataset_inlets(self.inlets, said.get("name"), place, self.headgate_conn_id)
         self.evaluator = evaluator
         self.data = data
         self.model = model
@@ -152,7 +157,7 @@ class EvaluateModelOperator(RunProjectOperator):
             "experiment": task.experiment,
             "run_name": self.run_name or task.name,
             "parent_run_id": task.parent_run_id,
-            "tags": {**task.tags, **(self.tags or {})},
+            "tags": {**self._code_tags(context), **task.tags, **(self.tags or {})},
             "stop": self.stop,
             "handle_signals": False,
         }

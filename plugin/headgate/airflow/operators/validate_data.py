@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from headgate.airflow.assets import dataset_inlets
 from headgate.airflow.operators.base import HeadgateOperator
 from headgate.airflow.places import beside_dag
 from headgate.airflow.rejection import Rejection
@@ -61,6 +62,7 @@ class ValidateDataOperator(Rejection, HeadgateOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.inlets = dataset_inlets(self.inlets, dataset, data, self.headgate_conn_id)
         self.data = data
         self.suite = suite
         self.dataset = dataset

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from airflow.sdk import DAG
 
 from headgate.airflow import EvaluateModelOperator, GateOperator, PromoteModelOperator
@@ -18,7 +19,10 @@ from tests.plugin.airflow.dag_runs import DagRun
 RunDag = Callable[..., DagRun]
 
 
-def test_the_same_gate_decides_the_same_wherever_it_is_asked(store: Store, run_dag: RunDag, tmp_path: Path) -> None:
+def test_the_same_gate_decides_the_same_wherever_it_is_asked(
+    store: Store, run_dag: RunDag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headgate.airflow.identity.bundle_version", lambda _: "0123abc")
     name, gate, data = new_name(), tmp_path / "gate.yaml", tmp_path / "holdout.csv"
     gate.write_text(GATE)
     write_data(data)
@@ -38,6 +42,7 @@ def test_the_same_gate_decides_the_same_wherever_it_is_asked(store: Store, run_d
     ran = run_dag(dag)
     assert set(ran.states.values()) == {"success"}, ran.states
     assert ran.xcom("measured")["champion"]["run_id"] == ran.xcom("first")["run_id"]
+    assert store.runs.get(ran.xcom("first")["run_id"]).tags["mlflow.source.git.commit"] == "0123abc"
     shadow = store.verdicts.get(ran.xcom("watched")["verdict_id"])
     assert (shadow.shadow, shadow.outcome) == (True, "reject")
 
