@@ -31,20 +31,32 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def test_tumor_screening_promotes_and_then_beats_its_champion(home: Path) -> None:
-    project = str(EXAMPLES / "tumor-screening")
+def test_the_demo_promotes_and_then_beats_its_champion(home: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(home)}
+    done = subprocess.run(
+        [EXAMPLES / "demo.sh"], env=environment, capture_output=True, text=True, check=False, cwd=home
+    )
+    assert done.returncode == 0, done.stderr
 
-    first = headgate(home, "run", project, "--env", "local", "-P", "max_depth=2")["pipeline"]
-    second = headgate(home, "run", project, "--env", "local")["pipeline"]
-
-    assert [each["verdict"]["outcome"] for each in (first, second)] == ["pass", "pass"]
-    assert second["verdict"]["champion_version"] == 1
-    improvement = second["verdict"]["checks"][1]
-    assert improvement["actual"] > improvement["champion_value"]
-    history = headgate(home, "models", "history", "tumor-screening")["promotions"]
+    (store,) = home.glob("headgate-demo.*")
+    history = headgate(store, "models", "history", "tumor-screening")["promotions"]
     assert [(each["from_version"], each["to_version"]) for each in history] == [(None, 1), (1, 2)]
-    lineage = headgate(home, "lineage", "show", "tumor-screening@champion")
+    verdicts = [headgate(store, "gate", "explain", each["verdict_id"]) for each in history]
+    assert [each["outcome"] for each in verdicts] == ["pass", "pass"]
+    assert verdicts[1]["champion_version"] == 1
+    improvement = verdicts[1]["checks"][1]
+    assert improvement["actual"] > improvement["champion_value"]
+    lineage = headgate(store, "lineage", "show", "tumor-screening@champion")
     assert {"dataset", "run", "logged_model", "verdict", "promotion"} <= {node["kind"] for node in lineage["nodes"]}
+    last = done.stdout[done.stdout.rindex("gate explain") :]  # what it ends with
+    for shown in (
+        f"PASS: gate tumor-screening on {verdicts[1]['candidate_model_id']}",
+        "models history",
+        "lineage show",
+    ):
+        assert shown in last
+    assert f"HEADGATE_HOME={store}" in last
 
 
 def test_co2_forecast_keeps_its_champion_in_a_backfill(home: Path) -> None:
