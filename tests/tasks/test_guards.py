@@ -81,7 +81,7 @@ def test_all_of_the_file_stands_or_nothing(store: Store, tmp_path: Path) -> None
         (("stage: production", "stage: Moon"), 10, "'stage:Moon' is not a stage"),
         (("gates/gate.yaml", "gates/none.yaml"), 4, "there is no gate file"),
         (("above: 0.5", "above: high"), 11, "high"),
-        (("[alice, bob]", "[no, bob]"), 5, "'no' must be a text"),
+        (("[alice, bob]", "[007, bob]"), 5, "'007' must be a text"),
         (("[alice, bob]", "alice"), 5, "`approvers` must be a list of people"),
         (("[alice, bob]", '[alice, ""]'), 5, "The approvers can't be"),
         (("quorum: 2", "quorum: 3"), 6, "quorum"),

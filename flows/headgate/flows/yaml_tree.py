@@ -1,43 +1,21 @@
 """YAML as a tree of plain values in which every place knows its line.
 
-Numbers and words are read as YAML 1.2 reads them, the way people mean them in a pipeline file: ``1e-3`` is a number,
-and ``12:30``, ``on`` and ``2026-11-21`` are texts. What can't be read is collected, not raised, so that a file's
-mistakes can be told together.
+What can't be read is collected, not raised, so that a file's mistakes can be told together.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from headgate.flows.mistakes import Mistake, Place
+from headgate.tasks.yaml_words import MERGE_TAG, WordsLoader, scalar_value
 
 _MAX_BYTES = 4_000_000
 _MAX_NODES = 100_000
 _MAX_DEPTH = 40
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with the resolvers of YAML 1.2's core schema; it is only used to compose.
-
-    Pure Python on purpose: the loader on libyaml is faster, and crashes the process on a deeply nested file.
-    """
-
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute, replaced whole
-
-
-for _tag, _pattern, _first in (
-    ("null", r"(?:null|Null|NULL|~|)", ["n", "N", "~", ""]),
-    ("bool", r"(?:true|True|TRUE|false|False|FALSE)", list("tTfF")),
-    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
-    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.")),
-    ("merge", r"<<", ["<"]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
 @dataclass(slots=True)
@@ -79,7 +57,7 @@ def read_tree(text: str, file: str) -> Tree:
         tree.mistakes.append(Mistake("The file is larger than a pipeline can be.", "Give a pipeline file.", file))
         return tree
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=WordsLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         tree.mistakes.append(
@@ -143,7 +121,7 @@ class _Walk:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
                 self.note(line, "A key must be a word.", "Write key: value lines.")
-            elif key_node.tag == "tag:yaml.org,2002:merge":
+            elif key_node.tag == MERGE_TAG:
                 merges.append(value_node)
             elif key_node.value in own:
                 self.note(line, f"{key_node.value!r} stands twice.", "Keep one of them.")
@@ -168,25 +146,14 @@ class _Walk:
     def scalar(self, node: yaml.Node, place: Place) -> Any:
         if getattr(node, "style", None) is None:
             self.tree.texts[place] = node.value
-        text = str(node.value)
-        kind = node.tag.removeprefix("tag:yaml.org,2002:")
         try:
-            match kind:
-                case "null":
-                    return None
-                case "bool":
-                    return text.lower() == "true"
-                case "int":
-                    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-                case "float":
-                    return float(text.replace(".inf", "inf").replace(".nan", "nan").lower())
+            return scalar_value(node)
         except ValueError:
-            kind = "unreadable"
-        if kind not in ("str", "merge"):
+            text = str(node.value)
             self.note(
                 node.start_mark.line + 1, f"{text!r} with the tag {node.tag!r} can't be read.", "Leave the tag out."
             )
-        return text
+            return text
 
     def note(self, line: int, what: str, remedy: str) -> None:
         self.tree.mistakes.append(Mistake(what, remedy, self.tree.file, line))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,26 @@ def test_names_and_digests_that_look_like_numbers_are_texts() -> None:
     assert gate == Gate("2026", AllOf([Threshold("recall", at_least=1.0, dataset_digest="12345678")]))
 
 
+WORDS = """\
+name: g
+checks:
+  all_of:
+    - &bound {metric: recall, at_least: 010, dataset: 2026-13-45, dataset_digest: 1_000}
+    - {<<: *bound, metric: f1, at_least: 1e-3}
+    - {approval: required, by: [no, on, 12:30], quorum: 1}
+"""
+
+
+def test_words_mean_the_same_in_a_gate_file_as_in_a_pipeline_file() -> None:
+    from headgate.flows.yaml_tree import read_tree
+
+    gate = parse_gate(WORDS)
+    assert gate == gate_from_definition(read_tree(WORDS, "pipeline.yaml").value)
+    bound = Threshold("recall", at_least=10, dataset="2026-13-45", dataset_digest="1_000")
+    assert gate.checks.checks[:2] == (bound, replace(bound, metric="f1", at_least=0.001))
+    assert gate.checks.checks[2].by == ("12:30", "no", "on")  # type: ignore[union-attr]
+
+
 def gate_with(check: str, top: str = "name: g\nwhen_no_champion: hold") -> str:
     return f"{top}\nchecks:\n  all_of:\n{textwrap.indent(textwrap.dedent(check).strip(), '    ')}\n"
 
@@ -89,7 +110,7 @@ def gate_with(check: str, top: str = "name: g\nwhen_no_champion: hold") -> str:
         ("name: g\nnmae: h\nchecks: {}", 2, "unknown key `nmae`", "Did you mean `name`"),
         ("name: [g]\nchecks: {all_of: [{metric: m, above: 1}]}", 1, "`name` must be a text, not a list", "quotes"),
         ("name:\nchecks: {all_of: [{metric: m, above: 1}]}", 1, "`name` must be a text, not nothing", "quotes"),
-        ("name: yes\nchecks: {all_of: [{metric: m, above: 1}]}", 1, "not true", "quotes"),
+        ("name: true\nchecks: {all_of: [{metric: m, above: 1}]}", 1, "not true", "quotes"),
         ("name: g\nname: h\nchecks: {}", 2, "`name` is written twice", "Keep one"),
         ("name: g\nchecks: []", 2, "must be keys and values, not a list", "key: value"),
         ("name: g\nchecks: {metric: m, above: 1}", 2, "must hold an `all_of`", "all_of:"),
@@ -117,7 +138,8 @@ def gate_with(check: str, top: str = "name: g\nwhen_no_champion: hold") -> str:
         (gate_with("- metric: m\n  improves_on: champion", "name: g\n"), 1, "when there is none", "when_no_champion"),
         (gate_with("- metric: m\n  above: 1", "name: g\nexpires_after: tomorrow"), 2, "expires_after", "24h"),
         (gate_with("- 7"), 5, "A check must be keys and values, not 7", "key: value"),
-        (gate_with("- metric: m\n  dataset: 2026-13-45\n  above: 1"), 6, "not a value", "quotes"),
+        (gate_with("- metric: m\n  above: !!int high"), 6, "not a value", "quotes"),
+        (gate_with("- <<: [a]\n  above: 1"), 5, "<< merges mappings only", "ANCHOR"),
         (gate_with("- metric: !!python/name:os.system\n  above: 1"), 5, "not a value", "quotes"),
         (gate_with("- ? [a]\n  : b"), 5, "a key must be a word", "key: value"),
         ("name: 'g\nchecks:", 2, "not YAML", "quotes"),

@@ -7,7 +7,6 @@ classes. Every mistake is an :class:`~headgate.store.errors.InvalidGate` that na
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,8 +31,6 @@ from headgate.tasks.gates.model import (
     Signature,
     Threshold,
 )
-
-_PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 _Built = TypeVar("_Built")
 
@@ -82,7 +79,7 @@ class Origin:
     Args:
         file: path of the file, as the user gave it; None for values that were not read from a file.
         lines: line (from 1) of each place in the file.
-        texts: what was written at each place, where YAML read a plain word as a number or a date.
+        texts: what was written at each place, where YAML read a plain word as a number.
     """
 
     file: str | None = None
@@ -278,9 +275,6 @@ def _text(value: object, where: Where, origin: Origin) -> str:
 def _number(value: object, where: Where, origin: Origin) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    written = origin.texts.get(where)
-    if isinstance(value, str) and value == written and _PLAIN_NUMBER.fullmatch(value):
-        return float(value)  # YAML 1.1 takes an unquoted 1e-3 for a text; people mean the number
     raise origin.mistake(
         where, f"`{where[-1]}` must be a number, not {_kind(value)}.", "Write a plain number such as 0.95."
     )

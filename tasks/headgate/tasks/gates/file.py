@@ -11,6 +11,7 @@ import yaml
 from headgate.store.errors import InvalidGate
 from headgate.tasks.gates.definition import Origin, Where, gate_from_definition
 from headgate.tasks.gates.model import MAX_CHECKS, MAX_DEPTH, Gate
+from headgate.tasks.yaml_words import MERGE_TAG, WordsLoader, scalar_value
 
 _MAX_BYTES = 1_000_000
 _MAX_NODES = 20 * MAX_CHECKS
@@ -67,7 +68,7 @@ def _compose(content: str | bytes, file: str) -> yaml.Node:
     if len(content) > _MAX_BYTES:
         raise InvalidGate(f"{file} is larger than a gate can be.", remedy="Give a gate file.", file=file, line=None)
     try:
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
+        node = yaml.compose(content, Loader=WordsLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -94,7 +95,6 @@ class _Reading:
         self.lines: dict[Where, int] = {}
         self.texts: dict[Where, str] = {}
         self._file = file
-        self._construct = yaml.SafeLoader("")
         self._seen = 0
 
     def value(self, node: yaml.Node, where: Where) -> Any:
@@ -103,7 +103,8 @@ class _Reading:
         if self._seen > _MAX_NODES or len(where) > _MAX_NESTING:  # anchors can make a small file endless
             raise self._mistake(node, "the gate is too large or too deep.", "Split it into several gates.")
         if isinstance(node, yaml.MappingNode):
-            return dict(self._entries(node, where))
+            own = dict(self._entries(node, where))
+            return {**self._merged(node, where), **own}
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*where, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, where)
@@ -111,21 +112,35 @@ class _Reading:
     def _entries(self, node: yaml.MappingNode, where: Where) -> Iterator[tuple[str, Any]]:
         written: set[str] = set()
         for key_node, value_node in node.value:
+            if key_node.tag == MERGE_TAG:
+                continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._mistake(key_node, "a key must be a word.", "Write `key: value` lines.")
             key = key_node.value
             if key in written:
                 raise self._mistake(key_node, f"`{key}` is written twice.", "Keep one of them.")
             written.add(key)
-            self.lines[(*where, key)] = key_node.start_mark.line + 1
+            self.lines.setdefault((*where, key), key_node.start_mark.line + 1)
             yield key, self.value(value_node, (*where, key))
+
+    def _merged(self, node: yaml.MappingNode, where: Where) -> dict[str, Any]:
+        """Return what ``<<`` brings in; of several mappings, the first one that has a key gives it."""
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag != MERGE_TAG:
+                continue
+            for source in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                if not isinstance(source, yaml.MappingNode):
+                    raise self._mistake(source, "<< merges mappings only.", "Write <<: *ANCHOR.")
+                values = {**self.value(source, where), **values}
+        return values
 
     def _scalar(self, node: yaml.Node, where: Where) -> Any:
         if getattr(node, "style", None) is None:
-            self.texts[where] = node.value
+            self.texts.setdefault(where, node.value)
         try:
-            return self._construct.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:  # an unknown !tag, or a date such as 2026-13-45
+            return scalar_value(node)
+        except ValueError as error:
             raise self._mistake(
                 node, f"{node.value!r} is not a value that a gate can hold.", "Put it in quotes."
             ) from error
