@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, event, settings
@@ -21,17 +22,31 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from headgate.store.entities import ApprovalDecision, LoggedModel, Promotion, PromotionKind, Verdict
+from headgate.store.entities import (
+    Approval,
+    ApprovalDecision,
+    CheckResult,
+    LoggedModel,
+    Outcome,
+    Promotion,
+    PromotionKind,
+    Verdict,
+)
 from headgate.store.errors import NotFound, PromotionRefused
 from headgate.store.promotion_history import fold, holders
 from headgate.store.registry.stages import STAGES
 from headgate.store.stage_rules import leads
 from headgate.store.store import Store
-from tests.store.promotion_cases import DEFINITION, NOW, candidate, draft
+from tests.store.promotion_cases import DAY, DEFINITION, NOW, PASSED, candidate, draft
 
 TARGETS = ("@champion", "@shadow", "stage:Production")
 PEOPLE = ("alice", "bob", "carol")
 CANDIDATES = 4
+
+# One gate by its name, in three definitions; the last one asks for approvals, so it is held before it passes.
+LAX = {**DEFINITION, "checks": {"all_of": [{"metric": "recall", "at_least": 0.0, "severity": "block"}]}}
+ASKING = {**DEFINITION, "checks": {"all_of": [*DEFINITION["checks"]["all_of"], {"approval": "required"}]}}
+WAITS = CheckResult("all_of[1]", "approval", "approved", Outcome.HOLD)
 
 targets = st.sampled_from(TARGETS)
 versions = st.integers(1, CANDIDATES + 1)
@@ -48,6 +63,7 @@ class Targets(RuleBasedStateMachine):
         super().__init__()
         self.name = f"model-{uuid.uuid4().hex}"
         self.verdicts: list[Verdict] = []
+        self.words: list[Approval] = []
         self.models: list[LoggedModel] = []
         self.now = NOW
         self.events: list[Promotion] = []
@@ -65,32 +81,54 @@ class Targets(RuleBasedStateMachine):
         """The next writer is another machine, whose clock may be behind."""
         self.now = max(NOW, self.now + by)
 
-    @rule(target_=targets, which=number)
-    def decide(self, target_: str, which: int) -> None:
-        verdict = draft(self.store, self.models[which], model_name=self.name, target=target_)
-        self.verdicts.append(self.store.verdicts.record(verdict))
-
-    @precondition(lambda self: self.verdicts)
-    @rule(back=st.integers(0, 3), required=st.booleans())
-    def promote(self, back: int, required: bool) -> None:
-        verdict = self.verdicts[-1 - back % len(self.verdicts)]
-        self._move(
-            lambda now: self.store.promotions.promote(
-                verdict.verdict_id, actor="pipeline", require_approval=required, now=now
-            )
-        )
+    @rule(target_=targets, which=number, gate=st.sampled_from((DEFINITION, DEFINITION, LAX, ASKING)))
+    def decide(self, target_: str, which: int, gate: dict[str, Any]) -> None:
+        about = {"model_name": self.name, "target": target_, "gate_definition": gate}
+        checks: dict[Outcome, tuple[CheckResult, ...]] = {Outcome.PASS: (PASSED,)}
+        if gate is ASKING:
+            checks = {o: (PASSED, replace(WAITS, outcome=o)) for o in (Outcome.HOLD, Outcome.PASS)}
+        for outcome, found in checks.items():
+            self.now += 1
+            at = {"decided_at": self.now, "expires_at": self.now + DAY}
+            verdict = draft(self.store, self.models[which], outcome=outcome, checks=found, **at, **about)
+            self.verdicts.append(self.store.verdicts.record(verdict))
 
     @precondition(lambda self: self.verdicts)
     @rule(
-        who=people, decision=st.sampled_from((ApprovalDecision.APPROVE, ApprovalDecision.REJECT)), known=st.booleans()
+        back=st.integers(0, 3), required=st.booleans(), who=st.sampled_from(("pipeline", "alice")), known=st.booleans()
     )
-    def say(self, who: str, decision: ApprovalDecision, known: bool) -> None:
-        verdict_id = self.verdicts[-1].verdict_id
-        self._try(
-            lambda now: self.store.approvals.record(
-                verdict_id, decision, actor=who, authenticated=known, source="test", now=now
+    def promote(self, back: int, required: bool, who: str, known: bool) -> None:
+        verdict = self.verdicts[-1 - back % len(self.verdicts)]
+        before, events = self.store.gates.get(self.name, verdict.target), len(self.events)
+        self._move(
+            lambda now: self.store.promotions.promote(
+                verdict.verdict_id, actor=who, authenticated=known, require_approval=required, now=now
             )
         )
+        after = self.store.gates.get(self.name, verdict.target)
+        if before is not None and before.overriders and (who != "alice" or (before.authenticated and not known)):
+            assert after == before, "only they change its gate"
+        if len(self.events) > events:
+            assert verdict.outcome is Outcome.PASS
+            assert not self._rejected(verdict)
+
+    @precondition(lambda self: self.verdicts)
+    @rule(
+        back=st.integers(0, 2),
+        who=st.sampled_from((*PEOPLE, "Alice Smith (alice)")),
+        decision=st.sampled_from((ApprovalDecision.APPROVE, ApprovalDecision.REJECT)),
+        known=st.booleans(),
+    )
+    def say(self, back: int, who: str, decision: ApprovalDecision, known: bool) -> None:
+        verdict_id = self.verdicts[-1 - back % len(self.verdicts)].verdict_id
+
+        def said(now: int) -> None:
+            word = self.store.approvals.record(
+                verdict_id, decision, actor=who, authenticated=known, source="test", now=now
+            )
+            self.words += [word] if word not in self.words else []
+
+        self._try(said)
 
     @rule(target_=targets, to=st.none() | versions)
     def roll_back(self, target_: str, to: int | None) -> None:
@@ -198,6 +236,25 @@ class Targets(RuleBasedStateMachine):
         assert len(promoted) == len(set(promoted))
         used = {v.verdict_id for v in self.store.verdicts.search(self.name).items if v.used_by is not None}
         assert used == set(promoted)
+
+    def _rejected(self, verdict: Verdict) -> bool:
+        """Say whether somebody's last word on a verdict, or on a held one about the same, is a rejection."""
+
+        def about(each: Verdict) -> tuple[object, ...]:
+            return each.target, each.candidate_model_id, each.gate_digest, each.champion_version
+
+        held = {
+            each.verdict_id for each in self.verdicts if each.outcome is Outcome.HOLD and about(each) == about(verdict)
+        }
+        last: dict[tuple[str, bool], Approval] = {}
+        for word in self.words:
+            if word.verdict_id in {verdict.verdict_id, *held}:
+                who = "alice" if "alice" in word.actor else word.actor, word.authenticated
+                # A word from a clock that is behind may be taken for an earlier one.
+                before = last.get(who)
+                if before is None or before.verdict_id == word.verdict_id or before.created_at < word.created_at:
+                    last[who] = word
+        return any(word.decision is ApprovalDecision.REJECT for word in last.values())
 
     # How it is done
 
