@@ -52,6 +52,8 @@ targets = st.sampled_from(TARGETS)
 versions = st.integers(1, CANDIDATES + 1)
 people = st.sampled_from(PEOPLE)
 number = st.integers(0, CANDIDATES - 1)
+promoters = st.sampled_from(("pipeline", "alice"))
+decisions = st.sampled_from((ApprovalDecision.APPROVE, ApprovalDecision.REJECT))
 
 
 class Targets(RuleBasedStateMachine):
@@ -94,9 +96,7 @@ class Targets(RuleBasedStateMachine):
             self.verdicts.append(self.store.verdicts.record(verdict))
 
     @precondition(lambda self: self.verdicts)
-    @rule(
-        back=st.integers(0, 3), required=st.booleans(), who=st.sampled_from(("pipeline", "alice")), known=st.booleans()
-    )
+    @rule(back=st.integers(0, 3), required=st.booleans(), who=promoters, known=st.booleans())
     def promote(self, back: int, required: bool, who: str, known: bool) -> None:
         verdict = self.verdicts[-1 - back % len(self.verdicts)]
         before, events = self.store.gates.get(self.name, verdict.target), len(self.events)
@@ -116,7 +116,7 @@ class Targets(RuleBasedStateMachine):
     @rule(
         back=st.integers(0, 2),
         who=st.sampled_from((*PEOPLE, "Alice Smith (alice)")),
-        decision=st.sampled_from((ApprovalDecision.APPROVE, ApprovalDecision.REJECT)),
+        decision=decisions,
         known=st.booleans(),
     )
     def say(self, back: int, who: str, decision: ApprovalDecision, known: bool) -> None:
@@ -129,6 +129,20 @@ class Targets(RuleBasedStateMachine):
             self.words += [word] if word not in self.words else []
 
         self._try(said)
+
+    @rule(target_=targets, which=number, strict=st.booleans(), who=promoters, known=st.booleans())
+    def weaken_the_gate(self, target_: str, which: int, strict: bool, who: str, known: bool) -> None:
+        self.guard(target_, 0, strict)
+        self.decide(target_, which, LAX)
+        self.promote(0, False, who, known)
+
+    @rule(target_=targets, which=number, back=st.integers(0, 1), who=people, decision=decisions, known=st.booleans())
+    def ask_people(
+        self, target_: str, which: int, back: int, who: str, decision: ApprovalDecision, known: bool
+    ) -> None:
+        self.decide(target_, which, ASKING)
+        self.say(back, who, decision, known)
+        self.promote(0, False, "alice", True)
 
     @rule(target_=targets, to=st.none() | versions)
     def roll_back(self, target_: str, to: int | None) -> None:
