@@ -23,6 +23,7 @@ FILES = {
     "python_env.yaml": "python: '3.99'\n",
     "report.sh": "echo\n",
     "gate.yaml": "name: g\nchecks: {all_of: [{metric: f1, at_least: 0.5}]}\n",
+    "watch.yaml": "name: w\nchecks: [{metric: errors, at_most: 0.1}]\n",
     "pipeline.yaml": """\
         name: screening
         schedule: "@daily"
@@ -31,7 +32,8 @@ FILES = {
           train: {entry_point: train, parameters: {data: "{{ params.data }}", depth: "{{ params.depth }}"}}
           report: {entry_point: report.sh, needs: train}
           elsewhere: {project: "https://example.invalid/it.git", version: main, env: docker}
-        promote: {model: m, candidate: "{{ steps.train.model }}", to: "@champion", gate: gate.yaml}
+        promote:
+          {model: m, candidate: "{{ steps.train.model }}", to: "@champion", gate: gate.yaml, watch: watch.yaml}
         """,
 }
 
@@ -89,6 +91,7 @@ def test_unchanged_files_are_read_once(write_files: WriteFiles) -> None:
             "seed = 1 (default)",
         ),
         ("gate.yaml", "name: g\nchecks: {all_of: [{metric: f1, at_least: 0.6}]}\n", "f1 >= 0.6"),
+        ("watch.yaml", "name: w\nchecks: [{metric: errors, at_most: 0.2}]\n", "mean errors <= 0.2"),
     ],
 )
 def test_a_changed_file_is_read_again(write_files: WriteFiles, name: str, content: str, shows: str) -> None:

@@ -277,6 +277,18 @@ MISTAKES: dict[str, tuple[str, str, str, list[tuple[str, int, str, str]]]] = {
         "atleast",
         [("gate.yaml", 5, "`atleast`", "at_least")],
     ),
+    "missing watch": (
+        "pipeline.yaml",
+        "gate: gate.yaml",
+        "gate: gate.yaml\n  watch: none.yaml",
+        [("pipeline.yaml", 30, "The watch file", "watch file")],
+    ),
+    "a gate that is no watch": (
+        "pipeline.yaml",
+        "gate: gate.yaml",
+        "gate: gate.yaml\n  watch: gate.yaml",
+        [("gate.yaml", 2, "unknown key", "min_points")],
+    ),
     "mistakes in the pipeline and in what it refers to": (
         "pipeline.yaml",
         "max_depth: 6}",

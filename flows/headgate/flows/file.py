@@ -59,7 +59,7 @@ STEP_KEYS = (
     "sweep",
     "choose",
 )
-PROMOTION_KEYS = ("model", "candidate", "to", "gate", "needs", "evaluate", "allow_older", "on_reject")
+PROMOTION_KEYS = ("model", "candidate", "to", "gate", "needs", "evaluate", "allow_older", "on_reject", "watch")
 PARAMETER_KEYS = ("type", "default", "description", "choices")
 SCHEDULE_KEYS = ("cron", "timezone", "assets", "after")
 
@@ -294,6 +294,7 @@ class _Reader:
             evaluate=self.text((*place, "evaluate")),
             allow_older=self.switch((*place, "allow_older")),
             on_reject=self.text((*place, "on_reject")) or OnReject.FAIL,
+            watch=self.text((*place, "watch")),
         )
 
     def gate(self, place: Place) -> str | Gate | None:

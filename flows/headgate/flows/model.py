@@ -264,6 +264,7 @@ class PromotionBlock:
             step runs once more with the champion in the candidate's place.
         allow_older: let a run with an older logical date displace a champion with a newer one.
         on_reject: how the pipeline ends when the answer is no, as :class:`OnReject` has it.
+        watch: path of a watch file: how the promoted model is to be looked after. It is kept with the promotion.
     """
 
     model: str
@@ -274,6 +275,7 @@ class PromotionBlock:
     evaluate: str | None
     allow_older: bool
     on_reject: str
+    watch: str | None
 
     def __init__(
         self,
@@ -286,6 +288,7 @@ class PromotionBlock:
         evaluate: str | Step | None = None,
         allow_older: bool = False,
         on_reject: str = OnReject.FAIL,
+        watch: str | Path | None = None,
     ) -> None:
         _keep(
             self,
@@ -297,6 +300,7 @@ class PromotionBlock:
             evaluate=evaluate.name if isinstance(evaluate, Step) else evaluate,
             allow_older=allow_older,
             on_reject=str(on_reject),
+            watch=None if watch is None else str(watch),
         )
 
     @property

@@ -84,6 +84,7 @@ def _read_by(plan: Plan, projects: tuple[Project, ...]) -> set[Path]:
     pipeline = plan.pipeline
     block = pipeline.promote
     files = {pipeline.path(block.gate)} if block is not None and isinstance(block.gate, str) else set()
+    files |= {pipeline.path(block.watch)} if block is not None and block.watch is not None else set()
     for project in projects:
         environment = project.environment
         files |= {project.file or project.directory / "MLproject"}

@@ -14,6 +14,7 @@ from headgate.flows.rendering import RunFacts
 from headgate.store.clock import iso_date
 from headgate.store.entities import Run, RunContext, RunStatus
 from headgate.store.errors import InvalidPipeline, NotFound, ParamChanged, RunNotActive
+from headgate.tasks.watch.kept import WATCH_TAG, watch_text
 
 if TYPE_CHECKING:
     from headgate.flows.planned import Plan
@@ -70,6 +71,8 @@ def parent_tags(plan: Plan) -> dict[str, str]:
     tags = {"mlflow.source.type": "PROJECT", "mlflow.source.name": source.file if source else plan.pipeline.name}
     if plan.promotion is not None:
         tags["headgate.gate"] = plan.promotion.gate.name
+        if plan.promotion.watch is not None:
+            tags[WATCH_TAG] = watch_text(plan.promotion.watch)
     return {**tags, **{f"{COMMIT_TAG}{step.name}": step.commit for step in plan.steps if step.commit}}
 
 

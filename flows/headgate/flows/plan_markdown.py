@@ -86,6 +86,7 @@ def _promotion(promotion: PlannedPromotion, *, everything: bool) -> Iterator[str
         if promotion.evaluate
         else "",
         "Older data": "may displace a newer champion" if promotion.allow_older else "",
+        "Watched by": f"{promotion.watch.name} for {promotion.watch.window}" if promotion.watch else "",
         "After a no": promotion.after_no,
     }
     yield from _facts(facts)

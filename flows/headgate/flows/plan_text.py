@@ -66,6 +66,9 @@ def _promotion_block(promotion: PlannedPromotion, plan: Plan) -> _Block:
         if promotion.evaluate
         else [],
         "older data": ["may displace a newer champion"] if promotion.allow_older else [],
+        "watch": [f"{promotion.watch.name} for {promotion.watch.window}", *(c.rule for c in promotion.watch.checks)]
+        if promotion.watch
+        else [],
         "after a no": [promotion.after_no] if promotion.after_no else [],
     }
     return [f"promote {promotion.model} to {promotion.to}", *_facts(facts, indent="   ")]

@@ -8,6 +8,7 @@ from typing import Any
 
 from headgate.flows.model import Choice, OnReject, Pipeline
 from headgate.tasks.gates.model import Gate, leaves
+from headgate.tasks.watch.model import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class PlannedPromotion:
     evaluate: str | None = None
     allow_older: bool = False
     on_reject: str = OnReject.FAIL
+    watch: Watch | None = None
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -185,4 +187,5 @@ def _promotion_json(promotion: PlannedPromotion) -> dict[str, Any]:
         "evaluate": promotion.evaluate,
         "allow_older": promotion.allow_older,
         "on_reject": promotion.on_reject,
+        "watch": None if promotion.watch is None else promotion.watch.definition(),
     }

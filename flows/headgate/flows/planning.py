@@ -24,6 +24,9 @@ from headgate.tasks.gates.file import load_gate
 from headgate.tasks.gates.model import Gate
 from headgate.tasks.projects.model import EntryPoint
 from headgate.tasks.projects.secrets import mask_text, recorded_value
+from headgate.tasks.watch.file import load_watch
+from headgate.tasks.watch.kept import watch_text
+from headgate.tasks.watch.model import Watch
 
 
 def plan(
@@ -129,7 +132,7 @@ def _home() -> Path:
 
 
 def _promotion(pipeline: Pipeline, block: PromotionBlock, mistakes: MistakeList) -> PlannedPromotion | None:
-    gate = _gate(pipeline, block.gate, mistakes)
+    gate, watch = _gate(pipeline, block.gate, mistakes), _watch(pipeline, block.watch, mistakes)
     if gate is None:
         return None
     return PlannedPromotion(
@@ -141,6 +144,7 @@ def _promotion(pipeline: Pipeline, block: PromotionBlock, mistakes: MistakeList)
         evaluate=block.evaluate,
         allow_older=block.allow_older,
         on_reject=block.on_reject,
+        watch=watch,
     )
 
 
@@ -154,6 +158,18 @@ def _gate(pipeline: Pipeline, gate: str | Gate, mistakes: MistakeList) -> Gate |
     except InvalidGate as error:
         mistakes.add(error, ("promote", "gate"))
         return None
+
+
+def _watch(pipeline: Pipeline, watch: str | None, mistakes: MistakeList) -> Watch | None:
+    if watch is None:
+        return None
+    try:
+        found = load_watch(pipeline.path(watch))
+        watch_text(found)
+    except InvalidGate as error:
+        mistakes.add(error, ("promote", "watch"))
+        return None
+    return found
 
 
 def _steps(pipeline: Pipeline, found: Mapping[str, FoundEntryPoint | None], known: KnownValues) -> list[PlannedStep]:

@@ -77,6 +77,7 @@ class PipelineResult:
         promotion: None unless the verdict passed and the store promoted.
         promotion_error: why there is no verdict, or why the store refused to promote.
         on_reject: how the pipeline ends when the answer is no, as its file says.
+        watched: whether the pipeline names a watch for what it promotes.
     """
 
     pipeline: str
@@ -89,6 +90,7 @@ class PipelineResult:
     promotion: Promotion | None = None
     promotion_error: HeadgateError | None = None
     on_reject: str = OnReject.FAIL
+    watched: bool = False
 
     @property
     def failures(self) -> tuple[StepResult, ...]:

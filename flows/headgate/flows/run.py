@@ -224,6 +224,7 @@ class _PipelineRun:
             promotion=outcome.promotion,
             promotion_error=outcome.error,
             on_reject=OnReject.FAIL if block is None else block.on_reject,
+            watched=block is not None and block.watch is not None,
         )
 
     def _promotion(self, conductor: Conductor, values: Values) -> PromotionOutcome:

@@ -222,7 +222,7 @@ DOCUMENTED: Mapping[str, Mapping[str, str]] = {
         "steps": "array of objects: `name`, `generation`, `needs`, `project`, `version`, `commit`, `entry_point`, "
         "`parameters`, `defaults`, `sweep`, `choose`, `environment`, `timeout` (seconds, or null), `retries`",
         "promotion": "object: `model`, `to`, `candidate`, `gate`, `rules`, `needs`, `evaluate`, `allow_older`, "
-        "`on_reject`; or null",
+        "`on_reject`, `watch`; or null",
         "notes": "array of sentences: what works but deserves a look",
     },
     "pipeline": {

@@ -97,6 +97,8 @@ def tell_result(result: PipelineResult) -> None:
             f"\n{promotion.model_name} {promotion.target}: version {promotion.to_version} holds it now{before} "
             f"({promotion.promotion_id})"
         )
+        if result.watched:
+            print_note(f"Look after it: headgate models watch {promotion.model_name} --to {promotion.target}")
     for step in result.failures[1:]:
         # The first one is the error that the command ends with.
         assert step.error is not None

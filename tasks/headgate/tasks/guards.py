@@ -36,7 +36,7 @@ def load_guards(path: str | Path) -> tuple[GuardTerms, ...]:
         InvalidGate: the file or a gate's is not there, is not YAML, or says something that a guard can't mean; with
             ``file`` and ``line``.
     """
-    return parse_guards(read_file(path), file=str(path), folder=Path(path).absolute().parent)
+    return parse_guards(read_file(path, "guards"), file=str(path), folder=Path(path).absolute().parent)
 
 
 def parse_guards(content: str | bytes, *, file: str = "guards.yaml", folder: Path) -> tuple[GuardTerms, ...]:

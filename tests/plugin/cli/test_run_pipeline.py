@@ -151,6 +151,26 @@ def test_a_passing_gate_promotes(headgate: CommandLine, store: Store, project: P
     }
 
 
+def test_what_was_promoted_is_looked_after_by_the_watch_that_the_pipeline_names(
+    headgate: CommandLine, store: Store, project: Path
+) -> None:
+    (project / "watch.yaml").write_text("name: after-deploy\nchecks: [{metric: error_rate, at_most: 0.02}]\n")
+    watched = PROMOTED.replace("gate.yaml}", "gate.yaml, watch: watch.yaml}")
+    (project / "pipeline.yaml").write_text(watched)
+    planned = headgate.json("plan", project, store=False)["promotion"]["watch"]
+    assert (planned["name"], planned["window"]) == ("after-deploy", "1d")
+    assert "after-deploy for 1d" in headgate("plan", project, store=False).stdout
+    ran = headgate("run", project)
+    assert "Look after it: headgate models watch tumor --to @champion" in ran.stderr
+    (project / "watch.yaml").unlink()
+    looked = headgate.json("models", "watch", "tumor", "--to", "@champion", "--once", exit_code=4)
+    assert (looked["outcome"], looked["checks"][0]["rule"]) == ("hold", "mean error_rate <= 0.02")
+    (project / "pipeline.yaml").write_text(PROMOTED)
+    assert headgate("run", project, "-P", "recall=0.97").exit_code == 0
+    error = headgate.error("models", "watch", "tumor", "--to", "@champion", "--once")
+    assert "No watch is kept" in error["message"]
+
+
 def test_a_rejecting_gate_ends_with_3_and_a_result(headgate: CommandLine, store: Store, project: Path) -> None:
     (project / "pipeline.yaml").write_text(PROMOTED)
     ran = headgate("run", project, "-P", "recall=0.5", "--json")

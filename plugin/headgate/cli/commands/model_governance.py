@@ -276,7 +276,9 @@ def at_(
 @click.command()
 @click.argument("name")
 @target_option(required=True, said="What is watched: @alias, or Staging or Production.")
-@click.option("--watch", "watch_file", metavar="FILE", default="watch.yaml", show_default=True, help="The watch file.")
+@click.option(
+    "--watch", "watch_file", metavar="FILE", help="The watch file. Default: what the pipeline that promoted named."
+)
 @click.option("--promotion", "promotion_id", metavar="ID", help="The promotion to look after. Default: the last one.")
 @click.option("--every", type=Seconds(), default=300.0, metavar="DURATION", help="Time between looks. Default: 5m.")
 @click.option("--once", is_flag=True, help="Look once; end with 4 while the window is open.")
@@ -287,7 +289,7 @@ def at_(
 def watch(
     name: str,
     target: str,
-    watch_file: str,
+    watch_file: str | None,
     promotion_id: str | None,
     every: float,
     once: bool,
@@ -304,11 +306,13 @@ def watch(
     """
     from headgate.store.tokens import TokenRole
     from headgate.tasks.watch.file import load_watch
+    from headgate.tasks.watch.kept import kept_watch
     from headgate.tasks.watch.look import look_after_promotion, watch_model
 
-    demanded = load_watch(watch_file)
+    said = None if watch_file is None else load_watch(watch_file)
     with open_store(store_url, artifact_root) as store:
         who = acting(store, actor, TokenRole.PROMOTE).name
+        demanded = said or kept_watch(store, name, target, promotion_id)
         if once:
             found = look_after_promotion(
                 store, demanded, name, target, promotion_id=promotion_id, rolls_back=not no_rollback, actor=who

@@ -34,14 +34,14 @@ def load_gate(path: str | Path) -> Gate:
     return parse_gate(read_file(path), file=str(path))
 
 
-def read_file(path: str | Path) -> bytes:
-    """Return the content of a gate file, or raise InvalidGate."""
+def read_file(path: str | Path, what: str = "gate") -> bytes:
+    """Return the content of a gate file, or of one like it, or raise InvalidGate."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise InvalidGate(
-            f"The gate file {path} can't be read: {error.strerror}.",
-            remedy="Give the path of a gate file, relative to the working directory or absolute.",
+            f"The {what} file {path} can't be read: {error.strerror}.",
+            remedy=f"Give the path of a {what} file, relative to the working directory or absolute.",
             file=str(path),
             line=None,
         ) from error

@@ -24,7 +24,7 @@ def load_watch(path: str | Path) -> Watch:
         InvalidGate: the file is not there, is not YAML, or says something that a watch can't mean; with ``file`` and
             ``line``.
     """
-    return parse_watch(read_file(path), file=str(path))
+    return parse_watch(read_file(path, "watch"), file=str(path))
 
 
 def parse_watch(content: str | bytes, *, file: str = "watch.yaml") -> Watch:
