@@ -91,9 +91,29 @@ def test_a_table_that_may_not_be_read_is_no_fault_of_the_network(store: Store, p
                 validate_data(SqlTable(url, table.table), SUITE, store=store)
         finally:
             connection.execute(sa.text(f"DROP ROLE {role}"))
+            connection.execute(sa.text("DROP TABLE scans"))
     engine.dispose()
     assert "'scans'" in str(raised.value)
     assert "read the table" in str(raised.value.remedy)
+
+
+def test_a_database_that_may_not_be_read_is_no_fault_of_the_network_on_mariadb_either(
+    store: Store, mariadb_database: str
+) -> None:
+    user = f"headgate_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(mariadb_database, isolation_level="AUTOCOMMIT")
+    url = engine.url.set(username=user, password="canary").render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE USER {user}@'%' IDENTIFIED BY 'canary'"))
+        connection.execute(sa.text(f"CREATE USER {user}@'localhost' IDENTIFIED BY 'canary'"))
+        try:
+            with pytest.raises(InvalidInput, match="refused to show 'scans'") as raised:
+                validate_data(SqlTable(url, "scans"), SUITE, store=store)
+        finally:
+            for host in ("%", "localhost"):
+                connection.execute(sa.text(f"DROP USER {user}@'{host}'"))
+    engine.dispose()
+    assert "canary" not in str(raised.value)
 
 
 def test_a_suite_may_be_python_and_great_expectations_page_is_kept_on_request(store: Store, tmp_path: Path) -> None:

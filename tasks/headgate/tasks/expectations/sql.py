@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ROWS_AT_ONCE = 5000
 _DIGEST_BITS = 128
+_DENIED = (1044, 1142, 1143)  # of MariaDB and MySQL: access denied to a database, a table, a column
 _TYPES: dict[type, str] = {
     bool: "boolean",
     int: "long",
@@ -112,17 +113,22 @@ def _connected(said: SqlTable) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             yield connection
-    except sa.exc.OperationalError as error:
-        raise DataUnavailable(
-            f"The database {where} did not answer: {mask_text(str(error.orig))}.", remedy="Try again later."
-        ) from error
     except sa.exc.DBAPIError as error:
+        what = mask_text(str(error.orig).strip())
+        if isinstance(error, sa.exc.OperationalError) and not _is_denied(error.orig):
+            raise DataUnavailable(f"The database {where} did not answer: {what}.", remedy="Try again later.") from error
         raise InvalidInput(
-            f"The database {where} refused to show {said.table!r}: {mask_text(str(error.orig).strip())}.",
+            f"The database {where} refused to show {said.table!r}: {what}.",
             remedy="Let the user of its URL read the table, and check that what it is made of is there.",
         ) from error
     finally:
         engine.dispose()
+
+
+def _is_denied(error: BaseException | None) -> bool:
+    """Whether MariaDB or MySQL denies a database or a table; for its driver that is one more operational error."""
+    arguments = getattr(error, "args", ())
+    return bool(arguments) and arguments[0] in _DENIED
 
 
 def _type(column: Column[Any]) -> str:
