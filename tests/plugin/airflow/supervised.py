@@ -69,12 +69,12 @@ def queue_task(dag_id: str, task_id: str, run_id: str = "manual__1", try_number:
     return _queue(dag_id, task_id, run_id, try_number)
 
 
-def supervise(instance: Any) -> SupervisedTask:
-    """Start the supervisor of a task instance that is queued."""
+def supervise(instance: Any, bundle: str = "dags-folder", version: str | None = None) -> SupervisedTask:
+    """Start the supervisor of a task instance that is queued, with its DAG's file from a version of a bundle."""
     dag_id, run_id, task_id, try_number = instance.dag_id, instance.run_id, instance.task_id, instance.try_number
     log_file = f"{dag_id}-{run_id}-{task_id}-{try_number}.log"
     fork = multiprocessing.get_context("fork")
-    supervisor = fork.Process(target=_supervise, args=(instance, log_file))
+    supervisor = fork.Process(target=_supervise, args=(instance, log_file, bundle, version))
     supervisor.start()
     return SupervisedTask(dag_id, run_id, task_id, supervisor, Path(os.environ["AIRFLOW_HOME"], "logs", log_file))
 
@@ -167,7 +167,7 @@ def _client(api: Any) -> Any:
     return client
 
 
-def _supervise(instance: Any, log_file: str) -> None:
+def _supervise(instance: Any, log_file: str, bundle: str, version: str | None) -> None:
     from airflow import settings
     from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
     from airflow.executors.workloads import BundleInfo
@@ -180,7 +180,7 @@ def _supervise(instance: Any, log_file: str) -> None:
     api._app = supervisor.in_process_api_server().app
     supervise_task(
         ti=instance,
-        bundle_info=BundleInfo(name="dags-folder"),
+        bundle_info=BundleInfo(name=bundle, version=version),
         dag_rel_path=f"{instance.dag_id}.py",
         token="",
         client=_client(api),
