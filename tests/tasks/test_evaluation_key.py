@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headgate.tasks.evaluation_key import EVALUATION_KEY_TAG
+from headgate.store.validation import EVALUATION_KEY_TAG
 from headgate.tasks.run_request import prepare_run
 
 MODEL = "models:/m-" + "a" * 32

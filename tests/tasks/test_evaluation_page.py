@@ -11,8 +11,8 @@ import pytest
 
 from headgate.store import open_store
 from headgate.store.entities import Outcome
+from headgate.store.validation import VALIDATION_TAG
 from headgate.tasks.expectations.suite import SEVERITIES, Expectation, load_suite
-from headgate.tasks.validate_data import OUTCOME_TAG
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -36,12 +36,12 @@ def test_the_validation_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Mon
     exec(code, {})
     with open_store() as store:
         (run,) = store.runs.search(["0"]).items
-        assert run.tags[OUTCOME_TAG] == "pass"
+        assert run.tags[VALIDATION_TAG] == "pass"
 
 
 def test_the_page_names_every_severity_and_outcome() -> None:
     assert {expectation.severity for expectation in load_suite_of_the_page()} == {"critical", "warning"}
-    for word in (*SEVERITIES, Outcome.PASS, Outcome.REJECT, Outcome.ERROR, OUTCOME_TAG):
+    for word in (*SEVERITIES, Outcome.PASS, Outcome.REJECT, Outcome.ERROR, VALIDATION_TAG):
         assert f"`{word}`" in PAGE
 
 

@@ -27,6 +27,7 @@ from headgate.store.errors import (
 )
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
+from headgate.store.validation import EVALUATION_KEY_TAG
 from headgate.tasks import (
     AllOf,
     AnyOf,
@@ -209,6 +210,27 @@ def test_only_what_the_evaluation_measured_counts_when_it_is_named(store: Store)
     with pytest.raises(GateErrored, match="different data"):
         promoted(store, candidate)
     assert promoted(store, candidate, evaluation_run_ids=["e" * 32], now=NOW + 1).to_version == 1
+
+
+def test_what_anybody_says_of_the_champion_helps_no_candidate_when_the_evaluation_is_named(store: Store) -> None:
+    champion = measured(store, 0.99, 0.99)
+    promoted(store, champion)
+    candidate = measured(store, 0.97, 0.94)
+    rigged = store.runs.open("0", now=NOW).info.run_id
+    measure(store, champion, {"f1": 0.1}, run_id=rigged, timestamp=NOW + 1)
+    mine = store.logged_models.get(candidate).source_run_id
+    assert decide_promotion(store, GATE, MODEL, CHAMPION, candidate, now=NOW).outcome is Outcome.PASS
+    named = {"evaluation_run_ids": [mine], "now": NOW}
+    verdict = decide_promotion(store, GATE, MODEL, CHAMPION, candidate, **named)
+    assert (verdict.outcome, verdict.checks[1].champion_value) == (Outcome.REJECT, 0.99), "as its own gate found"
+
+    evaluation = store.runs.open("0", tags={EVALUATION_KEY_TAG: "k"}, now=NOW).info.run_id
+    measure(store, champion, {"f1": 0.93}, run_id=evaluation, timestamp=NOW + 2)
+    verdict = decide_promotion(store, GATE, MODEL, CHAMPION, candidate, **named)
+    assert (verdict.outcome, verdict.checks[1].champion_value) == (Outcome.PASS, 0.93)
+    measure(store, champion, {"f1": 0.95}, run_id=rigged, timestamp=NOW + 3)
+    both = decide_promotion(store, GATE, MODEL, CHAMPION, candidate, evaluation_run_ids=[mine, rigged], now=NOW)
+    assert both.checks[1].champion_value == 0.95
 
 
 def test_the_newest_of_many_points_decides_and_contradictions_are_an_error(store: Store) -> None:

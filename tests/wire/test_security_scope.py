@@ -13,6 +13,7 @@ import requests
 from headgate.store.entities import LoggedModelStatus, Metric
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
+from headgate.store.validation import EVALUATION_KEY_TAG, VALIDATION_TAG
 from headgate.wire import Security
 from headgate.wire.credentials import OneSecret
 from headgate.wire.endpoints import all_routes
@@ -220,6 +221,44 @@ def test_a_model_that_another_run_has_finished_is_not_its_to_write(world: World)
             refused = theirs.ask(*request)
             assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED")
     assert world.store.logged_models.get(world.own.model).status == LoggedModelStatus.READY
+
+
+def test_no_run_makes_itself_evidence(world: World) -> None:
+    tag = {"key": VALIDATION_TAG, "value": "pass"}
+    asked = [
+        ("POST", f"{API}/runs/create", {"experiment_id": world.own.experiment, "tags": [tag]}),
+        ("POST", f"{API}/runs/set-tag", {"run_id": world.own.run, **tag}),
+        ("POST", f"{API}/runs/log-batch", {"run_id": world.own.run, "tags": [tag]}),
+    ]
+    before = _seen(world.store, world.own)
+    for request in asked:
+        refused = world.ask(*request)
+        assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED"), refused.text
+    assert _seen(world.store, world.own) == before
+
+
+EVIDENCE_CASES = (
+    *("nest a run", "move a run below", "update a run", "log a metric", "log a batch", "set a tag", "log an input"),
+    "upload",
+)
+
+
+@pytest.mark.parametrize("case", EVIDENCE_CASES)
+def test_what_an_evaluation_found_is_its_own_to_write(world: World, case: str) -> None:
+    tags = {EVALUATION_KEY_TAG: "k"}
+    evaluation = world.store.runs.open(world.own.experiment, tags=tags, now=NOW).info.run_id
+    if case == "move a run below":
+        tag = {"key": "mlflow.parentRunId", "value": evaluation}
+        request: Request = ("POST", f"{API}/runs/set-tag", {"run_id": world.own.run, **tag})
+    else:
+        request = CASES[case](replace(world.own, run=evaluation), world.own)
+
+    refused = world.ask(*request)
+
+    assert (refused.status_code, refused.json()["error_code"]) == (403, "PERMISSION_DENIED"), refused.text
+    principal = Principal("runner", Role.WRITE, run_id=evaluation, experiment_id=world.own.experiment)
+    with ServedStore(world.store, Security(OneSecret("secret", principal))) as served:
+        assert replace(world, url=served.url).ask(*request).status_code == 200
 
 
 def test_a_promoted_model_is_nobodys_to_write(world: World) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from headgate.store.entities import LifecycleStage, LoggedModelStatus, Metric
 from headgate.store.logged_model_rows import no_such_model
 from headgate.store.metric_values import decode_value
+from headgate.store.promotion_checks import Holder
 from headgate.store.promotion_rows import read_candidate, read_holder, read_logical_date
-from headgate.store.tables import LoggedModelMetricRow
+from headgate.store.tables import LoggedModelMetricRow, PromotionRow, RunRow, RunTagRow, VerdictCheckRow
 from headgate.store.targets import Target
+from headgate.store.validation import EVALUATION_TAGS
 
+_CHECK = VerdictCheckRow.__table__
 _METRIC = LoggedModelMetricRow.__table__
+_PROMOTION = PromotionRow.__table__
+_RUN = RunRow.__table__
+_TAG = RunTagRow.__table__
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,37 @@ def read_contest(
         logical_date=holder.logical_date,
         measurements=()
         if holder.model_id is None
-        else read_measurements(conn, holder.model_id, metrics, prefixes=prefixes),
+        else read_measurements(
+            conn,
+            holder.model_id,
+            metrics,
+            run_ids,
+            prefixes=prefixes,
+            or_by=_trusted_with(workspace, name, target, holder),
+        ),
     )
     return Contest(challenger, champion)
+
+
+def _trusted_with(workspace: str, name: str, target: Target, holder: Holder) -> tuple[ColumnElement[bool], ...]:
+    """Return which runs' figures of a champion count where those of a candidate are held to some runs.
+
+    Those of evaluations, which only whoever starts a run can make it, and of runs nested in these, and those that its
+    own promotion rested on: what anybody else says of the champion must not help a candidate.
+    """
+    evaluation = exists().where(_TAG.c.run_id == _METRIC.c.run_id, _TAG.c.key.in_(EVALUATION_TAGS))
+    nested = (
+        exists()
+        .where(_RUN.c.run_id == _METRIC.c.run_id, _TAG.c.run_id == _RUN.c.parent_run_id)
+        .where(_TAG.c.key.in_(EVALUATION_TAGS))
+    )
+    rested_on = (
+        exists()
+        .where(_CHECK.c.verdict_id == _PROMOTION.c.verdict_id, _CHECK.c.run_id == _METRIC.c.run_id)
+        .where(_PROMOTION.c.workspace == workspace, _PROMOTION.c.model_name == name)
+        .where(_PROMOTION.c.target == str(target), _PROMOTION.c.to_version == holder.version)
+    )
+    return evaluation, nested, rested_on
 
 
 def read_window(
@@ -111,10 +145,12 @@ def read_measurements(
     run_ids: Collection[str] | None = None,
     *,
     prefixes: Collection[str] = (),
+    or_by: Sequence[ColumnElement[bool]] = (),
 ) -> tuple[Metric, ...]:
     """Return the newest points of some metrics of a model, per dataset; ``run_ids`` counts only what these measured.
 
-    Metrics whose keys start with one of ``prefixes`` are among them.
+    Metrics whose keys start with one of ``prefixes`` are among them; and beside ``run_ids`` count the runs that one of
+    ``or_by`` holds for.
     """
     # A database's LIKE may take capitals for small letters; the keys are compared again below.
     started = (_METRIC.c.key.startswith(prefix, autoescape=True) for prefix in prefixes)
@@ -128,7 +164,7 @@ def read_measurements(
         .label("age"),
     ).where(_METRIC.c.model_id == model_id, or_(_METRIC.c.key.in_(metrics), *started))
     if run_ids is not None:
-        wanted = wanted.where(_METRIC.c.run_id.in_(run_ids))
+        wanted = wanted.where(or_(_METRIC.c.run_id.in_(run_ids), *or_by))
     wanted_keys = frozenset(metrics)
     points = wanted.subquery()
     newest = select(points).where(points.c.age == 1).order_by(points.c.metric_id)

@@ -383,7 +383,8 @@ class Promotions:
             target: ``@alias`` or ``stage:Name``.
             candidate_model_id: a LoggedModel.
             metrics: keys of the metrics that are wanted.
-            run_ids: count only what these runs measured on the candidate; None for all.
+            run_ids: count only what these runs measured on the candidate; of the champion also what evaluations
+                measured and what its promotion rested on. None for all.
             prefixes: metrics whose keys start with one of these are wanted too.
 
         Raises:

@@ -36,6 +36,13 @@ RUN_NAME_TAG = "mlflow.runName"
 USER_TAG = "mlflow.user"
 PARENT_RUN_TAG = "mlflow.parentRunId"
 
+# Tags by which whoever starts a run says what its figures are worth to a gate; the code of a run can't set them.
+EVALUATION_KEY_TAG = "headgate.evaluation.key"  # of an entry point that measures a model
+EVALUATOR_KEY_TAG = "headgate.evaluator_key"  # of a built-in evaluator
+VALIDATION_TAG = "headgate.validation"  # what a validation of data found
+EVALUATION_TAGS = (EVALUATION_KEY_TAG, EVALUATOR_KEY_TAG)
+EVIDENCE_TAGS = frozenset({*EVALUATION_TAGS, VALIDATION_TAG})
+
 _KEY = re.compile(r"[/\w.\- :]*")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w\-]{0,35}")
 _KEY_REMEDY = "Use letters, digits, underscores, dashes, periods, spaces, colons and slashes."

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from headgate.store.errors import HeadgateError, InvalidInput, NotFound, StoreUnavailable
+from headgate.store.validation import check_tags
 from headgate.wire.call import Call, parse_body
 from headgate.wire.carrying import RUN_PATH, carried, carried_error, received
 from headgate.wire.errors import WireError
@@ -23,6 +24,7 @@ from headgate.wire.scope import (
     may_end_run,
     may_finish_model,
     may_measure,
+    may_tag,
     may_write_in,
     may_write_model,
     may_write_run,
@@ -85,6 +87,11 @@ def _metrics(call: Call, said: Arguments) -> None:
         may_measure(call, model_id)
 
 
+def _tags(call: Call, said: Arguments) -> None:
+    _run(call, said)
+    may_tag(call, check_tags(said["tags"]))
+
+
 def _other_run(call: Call, said: Arguments) -> None:
     """Let a run below be ended and kept alive; how the own run ends is for its runner to say."""
     if said["run_id"] == call.principal.run_id:
@@ -98,6 +105,7 @@ def _update(call: Call, said: Arguments) -> None:
 
 def _run_below(call: Call, said: Arguments) -> None:
     may_write_in(call, said["experiment_id"])
+    may_tag(call, check_tags(said.get("tags", ())))
     if (context := said.get("context")) is not None and context.pipeline_run_id is not None:
         _refuse("The code of a run opens runs below its own, not attempts of an orchestrator's work.")
     said["parent_run_id"] = said.get("parent_run_id") or call.principal.run_id
@@ -155,5 +163,5 @@ _GUARDS: Mapping[str, Guard] = {
     "runs.get_info": _anything,
     "runs.open": _run_below,
     "runs.update": _update,
-    "tags.set": _run,
+    "tags.set": _tags,
 }

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from headgate.store.entities import LoggedModelStatus
+from headgate.store.errors import NotFound
+from headgate.store.validation import EVIDENCE_TAGS, PARENT_RUN_TAG
 from headgate.wire.call import Call
 from headgate.wire.errors import WireError
+from headgate.wire.principal import Principal
+
+if TYPE_CHECKING:
+    from headgate.store.store import Store
 
 _OF_MODEL = re.compile(r"(?:^|/)models/(m-[0-9a-f]{32})/artifacts(?:/|$)")
 
+_OF_RUN = re.compile(r"(?:^|/)([a-zA-Z0-9][\w\-]{0,35})/artifacts(?:/|$)")
 
-def may_write_in(call: Call, experiment_id: str) -> None:
+
+class Asks(Protocol):
+    """Who asks, and of which store."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def principal(self) -> Principal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """See :class:`Asks`."""
+
+    store: Store
+    principal: Principal
+
+
+def may_write_in(call: Asks, experiment_id: str) -> None:
     """Let the call write in an experiment, or refuse it.
 
     Raises:
@@ -25,10 +55,27 @@ def may_write_in(call: Call, experiment_id: str) -> None:
         )
 
 
-def may_write_run(call: Call, run_id: str) -> None:
-    """Let the call write to a run, or refuse it."""
-    if call.principal.experiment_id is not None and run_id != call.principal.run_id:
-        may_write_in(call, call.store.runs.get_info(run_id).experiment_id)
+def may_write_run(call: Asks, run_id: str) -> None:
+    """Let the call write to a run, or refuse it: also where the run is another's evidence for a gate."""
+    own = call.principal.run_id
+    if call.principal.experiment_id is None or own is None or run_id == own:
+        return
+    may_write_in(call, call.store.runs.get_info(run_id).experiment_id)
+    if not EVIDENCE_TAGS.isdisjoint(call.store.tags.get(run_id)) and not _is_below(call, run_id, own):
+        raise WireError("PERMISSION_DENIED", f"What run {run_id} found is evidence; run {own} may not add to it.")
+
+
+def may_tag(call: Asks, tags: Mapping[str, str]) -> None:
+    """Let the call set tags of a run, or refuse it: no run makes itself evidence, or part of it."""
+    if call.principal.run_id is None:
+        return
+    if reserved := EVIDENCE_TAGS.intersection(tags):
+        raise WireError(
+            "PERMISSION_DENIED", f"The tag {min(reserved)} is set by who evaluates or validates, not by a run's code."
+        )
+    if (parent := tags.get(PARENT_RUN_TAG)) is not None:
+        with suppress(NotFound):  # then it is only a tag
+            may_write_run(call, parent)
 
 
 def may_end_run(call: Call, run_id: str) -> None:
@@ -45,7 +92,7 @@ def may_end_run(call: Call, run_id: str) -> None:
         raise WireError("PERMISSION_DENIED", f"Run {run_id} is kept by another runner; run {own} may not end it.")
 
 
-def _is_below(call: Call, run_id: str, ancestor: str) -> bool:
+def _is_below(call: Asks, run_id: str, ancestor: str) -> bool:
     seen: set[str] = set()
     parent = call.store.runs.get_info(run_id).parent_run_id
     while parent is not None and parent not in seen:
@@ -56,13 +103,13 @@ def _is_below(call: Call, run_id: str, ancestor: str) -> bool:
     return False
 
 
-def may_write_model(call: Call, model_id: str) -> None:
+def may_write_model(call: Asks, model_id: str) -> None:
     """Let the call write to a LoggedModel, or refuse it."""
     if call.principal.experiment_id is not None:
         may_write_in(call, call.store.logged_models.get_info(model_id).experiment_id)
 
 
-def may_measure(call: Call, model_id: str) -> None:
+def may_measure(call: Asks, model_id: str) -> None:
     """Let the call log metrics on a LoggedModel, or refuse it."""
     if model_id not in call.principal.measures:
         may_write_model(call, model_id)
@@ -94,6 +141,9 @@ def may_write_path(call: Call, path: str) -> None:
     experiment_id = call.principal.experiment_id
     if experiment_id is None:
         return
+    if (of_run := _OF_RUN.search(path)) is not None:
+        with suppress(NotFound):  # then there is nothing to be changed
+            may_write_run(call, of_run[1])
     location = call.store.experiments.get(experiment_id).artifact_location
     if not f"{call.store.artifact_root.rstrip('/')}/{path}".startswith(location.rstrip("/") + "/"):
         raise WireError("PERMISSION_DENIED", f"Run {call.principal.run_id} writes no artifact outside its experiment.")

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from headgate.store.errors import HeadgateError
 from headgate.wire.errors import WireError
 from headgate.wire.principal import Principal
+from headgate.wire.scope import Asking, may_measure, may_tag, may_write_run
 
 if TYPE_CHECKING:
     from headgate.store.run_batches import RunBatch
@@ -74,7 +75,7 @@ class Writer:
         self._lock = threading.Lock()
         self._loop_is_writing = threading.Lock()
         self._closed = False
-        self._experiments: dict[str, str] = {}
+        self._allowed_to: set[tuple[str | None, str]] = set()
         self._expected = 1
         self._longest_wait = 0.0
 
@@ -200,34 +201,30 @@ class Writer:
             waiting.error = refusal
 
     def _needs_no_look_up(self, write: Write) -> bool:
-        return write.principal.experiment_id is None or all(key in self._experiments for key in write.keys)
+        principal = write.principal
+        return principal.experiment_id is None or all((principal.run_id, key) in self._allowed_to for key in write.keys)
 
     def _allowed(self, waiting: _Waiting) -> bool:
         principal, batch = waiting.write.principal, waiting.write.batch
         if principal.experiment_id is None:
             return True
+        asking = Asking(self._store, principal)
         try:
+            may_tag(asking, batch.tags)
             for key in waiting.write.keys:
-                if key not in principal.measures and not principal.may_write_in(
-                    self._experiment_of(key, is_run=key == batch.run_id)
-                ):
-                    raise WireError(
-                        "PERMISSION_DENIED",
-                        f"Run {principal.run_id} writes in its own experiment only, and {key} is not in it.",
-                    )
+                if (principal.run_id, key) not in self._allowed_to:
+                    (may_write_run if key == batch.run_id else may_measure)(asking, key)
+                    self._remember(principal.run_id, key)
         except Exception as error:  # noqa: BLE001 - carried to the request that waits
             waiting.error = error
             return False
         return True
 
-    def _experiment_of(self, key: str, *, is_run: bool) -> str:
-        """Return the experiment of a run or a LoggedModel, which never changes."""
-        if key not in self._experiments:
-            if len(self._experiments) >= _MOST_REMEMBERED:
-                self._experiments.clear()
-            found = self._store.runs.get_info(key) if is_run else self._store.logged_models.get_info(key)
-            self._experiments[key] = found.experiment_id
-        return self._experiments[key]
+    def _remember(self, own: str | None, key: str) -> None:
+        """Keep that a run may write to a run or a LoggedModel: where these are never changes."""
+        if len(self._allowed_to) >= _MOST_REMEMBERED:
+            self._allowed_to.clear()
+        self._allowed_to.add((own, key))
 
 
 def _answer(group: Sequence[_Waiting]) -> None:

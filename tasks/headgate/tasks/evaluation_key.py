@@ -17,8 +17,6 @@ from headgate.tasks.projects.model import EntryPoint
 from headgate.tasks.projects.parameters import BoundParameter
 from headgate.tasks.projects.source import Source
 
-EVALUATION_KEY_TAG = "headgate.evaluation.key"
-
 _MODEL_ID = re.compile(r"\bm-[0-9a-f]{32}\b")
 _NO_CODE = {"__pycache__", "mlruns", "mlartifacts", "node_modules"}
 _LARGE = 1_000_000

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from headgate.store.entities import Approval as ApprovalWord
 from headgate.store.entities import Metric, Outcome, RunStatus
 from headgate.store.errors import HeadgateError, InvalidModel, NotFound
+from headgate.store.validation import EVALUATION_KEY_TAG, VALIDATION_TAG
 from headgate.tasks.gates.callables import ask
 from headgate.tasks.gates.evidence import (
     Evidence,
@@ -116,8 +117,6 @@ def evaluation_keys(store: Store, measured: Iterable[Metric]) -> dict[str, str]:
 
     A run that the script of an evaluation nested in its own has the evaluation's key.
     """
-    from headgate.tasks.evaluation_key import EVALUATION_KEY_TAG
-
     runs = store.runs.get_many(sorted({metric.run_id for metric in measured if metric.run_id}))
     inner = {
         run.info.run_id: parent
@@ -160,13 +159,11 @@ def _signature(store: Store, model_id: str | None) -> ModelSignature | None:
 
 def _validations(store: Store, candidate: Evidence, run_ids: Collection[str] | None) -> tuple[ValidationFound, ...]:
     """Return the validations of data that the candidate was measured on or trained with, and those that were named."""
-    from headgate.tasks.validate_data import OUTCOME_TAG
-
     digests = {metric.dataset_digest for metric in candidate.measurements if metric.dataset_digest}
     source = store.logged_models.get(str(candidate.model_id)).source_run_id
     if source is not None:
         digests |= {item.dataset.digest for item in store.runs.get(source).dataset_inputs}
-    found = list(store.datasets.runs_with(digests, tag=OUTCOME_TAG, max_results=_MOST_VALIDATIONS))
+    found = list(store.datasets.runs_with(digests, tag=VALIDATION_TAG, max_results=_MOST_VALIDATIONS))
     named = [run_id for run_id in run_ids or () if run_id not in found]
     kept = (_validation(store, run_id) for run_id in [*found, *named])
     return tuple(validation for validation in kept if validation is not None)
@@ -174,10 +171,9 @@ def _validations(store: Store, candidate: Evidence, run_ids: Collection[str] | N
 
 def _validation(store: Store, run_id: str) -> ValidationFound | None:
     from headgate.tasks.expectations.results import validation_from_json
-    from headgate.tasks.validate_data import OUTCOME_TAG
 
     run = store.runs.get(run_id)
-    if OUTCOME_TAG not in run.tags or run.info.status is not RunStatus.FINISHED:
+    if VALIDATION_TAG not in run.tags or run.info.status is not RunStatus.FINISHED:
         return None
     try:
         with store.artifacts(run.info.artifact_uri).open(_VALIDATION_JSON) as file:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.store.clock import now_ms
 from headgate.store.entities import DatasetInput, Metric, ModelInput, Run, RunContext, RunStatus
 from headgate.store.errors import InvalidInput, NothingMeasured, RunKilled
+from headgate.store.validation import EVALUATOR_KEY_TAG
 from headgate.tasks.evaluate import DATASET_CONTEXT, Evaluation
 from headgate.tasks.evaluators.evaluator import EVALUATOR_VERSION, Evaluator
 from headgate.tasks.expectations.table import read_table
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 EVALUATOR_TAG = "headgate.evaluator"
 """The tag of a run of a built-in evaluator: its kind and the version of its code, such as ``classification/2``."""
-EVALUATOR_KEY_TAG = "headgate.evaluator_key"
-"""What its figures are known by: see :attr:`headgate.tasks.evaluators.evaluator.Evaluator.key`."""
 
 _MOST_SLICES = 200
 _EARLIER_RUNS = 50

@@ -14,11 +14,11 @@ from typing import Any
 from headgate.store.entities import RunContext
 from headgate.store.errors import InvalidInput
 from headgate.store.run_opening import check_context, name_of_run
-from headgate.store.validation import check_params, check_tags
+from headgate.store.validation import EVALUATION_KEY_TAG, check_params, check_tags
 from headgate.tasks.download import refuse_unknown_schemes
 from headgate.tasks.environments.choose import choose_environment
 from headgate.tasks.environments.protocol import Environment, EnvironmentName
-from headgate.tasks.evaluation_key import EVALUATION_KEY_TAG, evaluation_key
+from headgate.tasks.evaluation_key import evaluation_key
 from headgate.tasks.projects.mlproject import find_entry_point, read_project
 from headgate.tasks.projects.model import EntryPoint, Project
 from headgate.tasks.projects.parameters import BoundParameter, bind_parameters, render_command

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.store.clock import now_ms
 from headgate.store.entities import DatasetInput, Metric, Outcome, Run, RunContext, RunStatus
 from headgate.store.errors import DataRejected, HeadgateError, InvalidInput, InvalidSuite, RunKilled
+from headgate.store.validation import VALIDATION_TAG
 from headgate.tasks.expectations.results import (
     DataValidation,
     outcome_of,
@@ -26,7 +27,6 @@ from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
 if TYPE_CHECKING:
     from headgate.store.store import Store
 
-OUTCOME_TAG = "headgate.validation"
 """The tag of a run that validated data: ``pass``, ``reject`` or ``error``."""
 
 _JSON_PATH, _HTML_PATH = "validation/validation.json", "validation/report.html"
@@ -195,7 +195,7 @@ def _log(store: Store, validation: DataValidation) -> None:
     store.runs.log_batch(
         validation.run_id,
         metrics=[Metric(key, value, validation.validated_at) for key, value in figures.items()],
-        tags={OUTCOME_TAG: str(validation.outcome)},
+        tags={VALIDATION_TAG: str(validation.outcome)},
     )
 
 

@@ -23,7 +23,7 @@ from headgate.wire.endpoints.views import VIEW_TYPES
 from headgate.wire.errors import INVALID_PARAMETER_VALUE, WireError, missing
 from headgate.wire.principal import Role
 from headgate.wire.routes import Routes
-from headgate.wire.scope import may_end_run, may_write_in, may_write_model, may_write_run
+from headgate.wire.scope import may_end_run, may_tag, may_write_in, may_write_model, may_write_run
 from headgate.wire.writer import Write
 
 routes = Routes()
@@ -44,6 +44,7 @@ def create(call: Call) -> dict[str, Any]:
         raise WireError("BAD_REQUEST", "A run needs an experiment: say its experiment_id.")
     may_write_in(call, experiment_id)
     tags = [Tag(tag.required_string("key"), tag.string("value", "") or "") for tag in fields.objects("tags")]
+    may_tag(call, {tag.key: tag.value for tag in tags})
     parent = call.principal.run_id
     if parent is not None and (named := [tag.value for tag in tags if tag.key == "mlflow.parentRunId"]):
         parent = named[0]
