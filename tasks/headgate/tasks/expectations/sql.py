@@ -127,7 +127,7 @@ def _connected(said: SqlTable) -> Iterator[Connection]:
 
 def _is_denied(error: BaseException | None) -> bool:
     """Whether MariaDB or MySQL denies a database or a table; for its driver that is one more operational error."""
-    arguments = getattr(error, "args", ())
+    arguments: tuple[Any, ...] = getattr(error, "args", ())
     return bool(arguments) and arguments[0] in _DENIED
 
 
