@@ -58,10 +58,13 @@ class AssetName:
 
     @property
     def title(self) -> str:
-        """The asset's name in Airflow, which has to be unique there and, on MySQL, ASCII."""
+        """The asset's name in Airflow, which has to be unique there and, on MySQL, ASCII.
+
+        Airflow runs no task of two assets with one name: a dataset may well be called what its model is.
+        """
         name = self.name if self.name.isascii() else quote(self.name, safe=" ")
         store = "" if self.headgate_conn_id == DEFAULT_CONN_ID else f"{self.headgate_conn_id}:"
-        return f"{store}{name}{self._suffix}"
+        return f"{store}{'datasets/' if self.kind == DATASETS else ''}{name}{self._suffix}"
 
     @property
     def _suffix(self) -> str:

@@ -34,7 +34,7 @@ NAMES = [
         "headgate://headgate_default/models/gr%C3%B6%C3%9Fe%3F@champion",
         "gr%C3%B6%C3%9Fe%3F@champion",
     ),
-    (AssetName("datasets", "s/holdout"), "headgate://headgate_default/datasets/s%2Fholdout", "s/holdout"),
+    (AssetName("datasets", "s/holdout"), "headgate://headgate_default/datasets/s%2Fholdout", "datasets/s/holdout"),
 ]
 
 
@@ -105,7 +105,7 @@ def test_the_asset_of_a_model_has_no_watcher_that_of_an_alias_has_one() -> None:
 def test_a_dataset_is_an_asset_by_its_name_or_by_where_it_is() -> None:
     assert dataset_asset("holdout").uri == "headgate://headgate_default/datasets/holdout"
     placed = dataset_asset("holdout", "s3://bucket/holdout.parquet")
-    assert (placed.name, placed.uri, placed.group) == ("holdout", "s3://bucket/holdout.parquet", "dataset")
+    assert (placed.name, placed.uri, placed.group) == ("datasets/holdout", "s3://bucket/holdout.parquet", "dataset")
     assert model_of_asset(placed) is None
     assert model_of_asset(dataset_asset("holdout")) is None
 
@@ -154,6 +154,10 @@ def test_an_inlet_that_was_said_is_not_said_again() -> None:
     said = dataset_asset("holdout", "s3://bucket/holdout.parquet")
     assert dataset_inlets([said], "holdout") == [said]
     assert len(dataset_inlets([said], "train")) == 2
+
+
+def test_a_dataset_that_is_called_what_its_model_is_is_another_asset() -> None:
+    assert dataset_asset("churn").name != model_asset("churn").name
 
 
 def test_operators_have_the_data_that_they_read_among_their_inlets() -> None:
