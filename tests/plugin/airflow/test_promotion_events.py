@@ -14,6 +14,7 @@ from headgate.store.clock import now_ms
 from headgate.store.promotion_rows import PROMOTION_TOPIC, promotion_subject
 from headgate.store.store import Store
 from headgate.store.tables import metadata
+from headgate.tasks import promote
 from tests.plugin.airflow.promotions import delivery_of
 from tests.plugin.airflow.standalone import Standalone
 from tests.store.promotion_cases import candidate, draft
@@ -130,7 +131,7 @@ def test_promotions_by_tasks_start_it_once_each_and_a_task_that_died_is_made_goo
     (first,) = deployed(standalone, model, 1)
     standalone.run(f"die_{model}", expect="failed", conf={"verdict": verdict_id(store, model)})
     _, second = deployed(standalone, model, 2)
-    promote_from_the_shell(standalone, model)
+    promote(store, verdict_id(store, model), actor="dave")  # as a notebook does, or Prefect
     *_, third = deployed(standalone, model, 3)
 
     history = store.promotions.history(model)
