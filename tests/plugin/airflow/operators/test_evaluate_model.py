@@ -132,6 +132,31 @@ def test_a_machine_that_breaks_costs_a_retry_and_nothing_measured_costs_none(
     assert digests[ran.xcom("elsewhere")["run_id"]] == "v7"
 
 
+def test_the_champion_is_not_measured_by_the_candidates_predictions(
+    store: Store, run_dag: RunDag, folder: Path
+) -> None:
+    name, first, candidate = new_name(), measured(store, 0.6), measured(store, 0.9)
+    promote_if_passing(store, gate_from_definition(GATE), name, "@champion", first, actor="alice")
+    before = store.logged_models.metrics(first)
+    (folder / "predicted.csv").write_text("truth,said\n" + "1,1\n0,0\n" * 10)
+    with DAG(new_name("evaluates"), schedule=None) as dag:
+        EvaluateModelOperator(
+            task_id="evaluate",
+            evaluator={"kind": "classification", "target": "truth", "prediction": "said"},
+            data="predicted.csv",
+            model=candidate,
+            gate=GATE,
+            model_name=name,
+            retries=2,
+            retry_delay=timedelta(0),
+        )
+    dag.fileloc = str(folder / "dag.py")
+    assert run_dag(dag).states == {"evaluate": "failed"}
+    assert store.logged_models.metrics(first) == before
+    of_candidate = {point.run_id for point in store.logged_models.metrics(candidate) if point.key == "accuracy"}
+    assert len(of_candidate) == 1, "measured once: no retry was spent"
+
+
 @pytest.mark.parametrize("options", [{"gate": GATE}, {"model_name": "m"}])
 def test_half_of_what_the_champion_takes_is_refused(options: dict[str, Any]) -> None:
     with DAG(new_name("wrong"), schedule=None), pytest.raises(InvalidInput, match="Give both"):

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from headgate.prefect import evaluate_model, run_project
+from headgate.prefect import evaluate_model, measure_model, promote_model, run_project
 from headgate.prefect.artifacts.publish import artifact_key, newest_artifacts
 from headgate.store import Store
-from tests.plugin.prefect.projects import new_name
+from headgate.store.errors import InvalidInput
+from tests.plugin.prefect.projects import GATE, measured, new_name
 from tests.screening import SCREENING, write_into
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -36,6 +37,23 @@ def test_what_was_measured_is_on_the_model_and_on_the_pages(store: Store, projec
     (shown,) = newest_artifacts(artifact_key("run", name, "evaluate_model"), 5)
     assert measured.run.run_id in str(shown.data)
     assert "| recall | 0.92 |" in str(shown.data)
+
+
+def test_the_champion_is_not_measured_by_the_candidates_predictions(store: Store, tmp_path: Path) -> None:
+    first, candidate = measured(store, 0.6), measured(store, 0.9)
+    data = tmp_path / "predicted.csv"
+    data.write_text("truth,said\n" + "1,1\n0,0\n" * 10)
+
+    @flow
+    def nightly():
+        promote_model(first, gate=GATE, model_name="screening")
+        before = store.logged_models.metrics(first)
+        evaluator = {"kind": "classification", "target": "truth", "prediction": "said"}
+        with pytest.raises(InvalidInput, match=f"'said' holds what {candidate} predicts: {first}"):
+            measure_model(evaluator, data, model=candidate, gate=GATE, model_name="screening")
+        assert store.logged_models.metrics(first) == before
+
+    nightly()
 
 
 @pytest.mark.parametrize(
