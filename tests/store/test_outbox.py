@@ -36,7 +36,7 @@ def read_all(store: Store, after: int = 0, *, page: int = 100) -> list[OutboxEve
 
 def test_a_promotion_tells_who_holds_the_target_now_by_whose_verdict(store: Store) -> None:
     model = candidate(store)
-    promote(store, candidate(store))
+    promote(store, candidate(store), now=NOW)
     verdict = verdict_on(store, model)
     promotion = store.promotions.promote(verdict.verdict_id, actor="alice", reason="better", now=NOW)
 
