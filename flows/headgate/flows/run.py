@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def run_pipeline(
-    pipeline: Pipeline | str | Path,
+    pipeline: Pipeline | Plan | str | Path,
     *,
     store: Store,
     parameters: Mapping[str, Any] | None = None,
@@ -70,7 +70,8 @@ def run_pipeline(
     run is FAILED then. A gate that says no is no failure: the verdict is in the result.
 
     Args:
-        pipeline: a pipeline, a pipeline file, or the folder of one.
+        pipeline: a pipeline, a pipeline file, or the folder of one; or the plan of one, made with the same parameters,
+            dates, ``env`` and ``experiment``.
         parameters: values for the pipeline's parameters; may be secrets (anything with ``get_secret_value``).
         logical_date: what the run stands for, epoch ms; None is now. A model trained for an earlier date than the
             champion's does not displace it unless the pipeline says ``allow_older``.
@@ -113,13 +114,17 @@ def run_pipeline(
     )
     with raise_on_signals(stop) if handle_signals else nullcontext():
         try:
-            planned = plan(
-                pipeline,
-                parameters,
-                logical_date=logical_date,
-                env=env,
-                experiment=experiment,
-                home=store.settings.home,
+            planned = (
+                pipeline
+                if isinstance(pipeline, Plan)
+                else plan(
+                    pipeline,
+                    parameters,
+                    logical_date=logical_date,
+                    env=env,
+                    experiment=experiment,
+                    home=store.settings.home,
+                )
             )
             values = resolve_parameters(planned.pipeline, parameters)
             who = actor if actor is not None else _user()

@@ -53,11 +53,14 @@ def only_run(store: Store) -> Run:
     return run
 
 
-@pytest.mark.parametrize("words", [("nosuch",), ("nosuch.yaml",), (".", "-e", "nosuch"), ("nosuch.zip",)])
+@pytest.mark.parametrize(
+    "words", [("nosuch",), ("nosuch.yaml",), (".", "-e", "nosuch"), ("nosuch.zip",), ("wrong.yaml",)]
+)
 def test_what_is_not_there_is_refused_before_a_store_is_made(
     headgate: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.yaml").write_text("name: p\nsteps: {a: {entry_point: nosuch}}\n")
     assert "nosuch" in headgate.error("run", *words)["message"]
     assert not (tmp_path / "headgate.db").exists()
 

@@ -15,6 +15,7 @@ from headgate.cli.progress import make_progress
 from headgate.cli.store_access import open_store, read_settings
 
 if TYPE_CHECKING:
+    from headgate.flows.planned import Plan
     from headgate.store.entities import Run, RunContext, RunInfo
     from headgate.store.store import Store
 
@@ -88,10 +89,13 @@ def run(
     )
     pipeline = _is_pipeline(asked)
     _refuse_misplaced(asked, pipeline=pipeline)
-    _refuse_unusable(asked, pipeline=pipeline)
+    # What can't be run is refused before anything is made, a store neither.
+    planned = _plan(asked) if pipeline else None
+    if planned is None:
+        _refuse_unusable(asked)
     with open_store(store_url, artifact_root) as store:
-        if pipeline:
-            _run_pipeline(store, asked)
+        if planned is not None:
+            _run_pipeline(store, asked, planned)
         else:
             _run_project(store, asked)
 
@@ -119,16 +123,26 @@ def _refuse_misplaced(asked: Asked, *, pipeline: bool) -> None:
             raise click.UsageError(f"{option} is for pipelines; {asked.project} runs one entry point.")
 
 
-def _refuse_unusable(asked: Asked, *, pipeline: bool) -> None:
-    """Refuse a pipeline or a project that is not there, as long as nothing was made for it, a store neither."""
+def _plan(asked: Asked) -> Plan:
+    from headgate.flows.planning import plan
+
+    return plan(
+        asked.project,
+        asked.parameters,
+        logical_date=asked.logical_date,
+        env=asked.env,
+        experiment=asked.experiment,
+        home=read_settings().home,
+    )
+
+
+def _refuse_unusable(asked: Asked) -> None:
+    """Refuse a project or an entry point that is not on this machine; what is elsewhere is looked at by the run."""
     from headgate.flows.model import is_remote
-    from headgate.flows.planning import read_for_planning
     from headgate.tasks.projects.mlproject import find_entry_point
     from headgate.tasks.projects.source import load_project
 
-    if pipeline:
-        read_for_planning(asked.project)
-    elif not is_remote(asked.project):
+    if not is_remote(asked.project):
         home = read_settings().home.expanduser().absolute()
         found = load_project(asked.project, version=asked.version, home=home)
         find_entry_point(found, asked.entry_point or "main")
@@ -194,13 +208,13 @@ def _tell_run(run: Run, *, as_json: bool) -> None:
     print_facts(facts)
 
 
-def _run_pipeline(store: Store, asked: Asked) -> None:
+def _run_pipeline(store: Store, asked: Asked, planned: Plan) -> None:
     from headgate.cli.pipeline_events import PipelineTeller, tell_result
     from headgate.flows.run import run_pipeline
 
     with make_progress(as_json=asked.as_json) as progress:
         result = run_pipeline(
-            asked.project,
+            planned,
             store=store,
             parameters=asked.parameters,
             logical_date=asked.logical_date,
