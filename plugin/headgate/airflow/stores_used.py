@@ -1,7 +1,7 @@
 """Which stores a task works with, where its DAG does not say so: noted by the task, read by the listener.
 
 The listener knows a task of Headgate's by its field ``headgate_conn_id``. A function that is ``tracked`` inside of any
-other task, and a field with a template in it, tell it nothing: such a task leaves an XCom before it opens a run.
+other task, and a field that is a template or mapped, tell it nothing: such a task leaves an XCom before it opens a run.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from headgate.airflow import ReapRunsOperator, RunProjectOperator, tracked
 from headgate.airflow.identity import TASK_INSTANCE_TAG, TRY_NUMBER_TAG
 from headgate.airflow.settling import Heard, Settler, serve, settle
 from headgate.airflow.stores_used import conn_id_of
-from headgate.store import RunContext, Store
+from headgate.store import RunContext, Store, open_store
 from headgate.store.clock import now_ms
 from headgate.store.entities import RunStatus
 from headgate.store.runs import STATUS_MESSAGE_TAG
@@ -136,21 +136,28 @@ def test_a_dag_whose_only_run_is_that_of_a_tracked_function(
     assert (ran.state, parent.info.status) == ends
 
 
-def test_a_dag_whose_connection_is_a_template(
-    run_dag: RunDag, store: Store, store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def ended(store: Store, ran: DagRun) -> None:
+    parent = store.runs.find_by_context(RunContext("airflow", ran.dag_id, ran.run_id))
+    assert parent is not None
+    assert (ran.state, parent.info.status) == ("success", "FINISHED")
+
+
+def test_a_dag_whose_connection_is_a_template(run_dag: RunDag, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = f"{store_url}.other"
     monkeypatch.setenv(
-        "AIRFLOW_CONN_THE_OTHER", json.dumps({"conn_type": "headgate", "extra": {"store_url": store_url}})
+        "AIRFLOW_CONN_THE_OTHER", json.dumps({"conn_type": "headgate", "extra": {"store_url": elsewhere}})
     )
     with DAG("connection_is_a_template", schedule=None, params={"store": "the_other"}) as dag:
         RunProjectOperator(task_id="train", project=PROJECT, headgate_conn_id="{{ params.store }}")
         RunProjectOperator.partial(task_id="mapped", project=PROJECT, headgate_conn_id="{{ params.store }}").expand(
             parameters=[{}]
         )
-    ran = run_dag(dag)
-    parent = store.runs.find_by_context(RunContext("airflow", ran.dag_id, ran.run_id))
-    assert parent is not None
-    assert (ran.state, parent.info.status) == ("success", "FINISHED")
+    with DAG("connection_is_mapped", schedule=None) as mapped:
+        RunProjectOperator.partial(task_id="train", project=PROJECT).expand(headgate_conn_id=["the_other"])
+    with open_store(elsewhere) as other:
+        ended(other, run_dag(mapped))
+        ran = run_dag(dag)
+        ended(other, ran)
     assert ran.xcom("train", key="headgate_conn_ids") == ["the_other"]
 
 

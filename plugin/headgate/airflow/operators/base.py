@@ -53,7 +53,7 @@ class StoreTask(OpenLineageMethods):
 
         from headgate.airflow.stores_used import conn_id_of, note_store
 
-        if conn_id_of(context["dag"].get_task(context["task"].task_id)) is None:
+        if conn_id_of(context["dag"].get_task(context["task"].task_id)) != self.headgate_conn_id:
             note_store(context, self.headgate_conn_id)
         stop = self._stop = StopRequest()
         try:
