@@ -38,7 +38,9 @@ WORKSPACE_LABEL = "headgate.workspace"
 LATE_LABEL = "headgate.late"  # "true" where a later promotion had come before the event could be told
 
 _IDS = uuid.UUID("6f1c3f52-3a0b-5d1c-9c6e-4a2f0b7d9e11")
+# Prefect takes no event above 1.5 MB; the verdict in the store has everything.
 _MOST_CHECKS = 100
+_LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ def rejection_event(verdict: Verdict) -> ModelEvent | None:
     }
     champion = None if verdict.champion_version is None else f"{verdict.model_name}.{verdict.champion_version}"
     told = to_plain(verdict)
-    checks = told["checks"][:_MOST_CHECKS]
-    reasons = [f"{check.rule}: {check.message}" for check in failures(verdict)[:_MOST_CHECKS]]
+    checks = [{key: _short(value) for key, value in check.items()} for check in told["checks"][:_MOST_CHECKS]]
+    reasons = [_short(f"{check.rule}: {check.message}") for check in failures(verdict)[:_MOST_CHECKS]]
     related = (
         *_related("model", "model", verdict.model_name),
         *_related("verdict", "verdict", verdict.verdict_id),
@@ -130,6 +132,10 @@ def rejection_event(verdict: Verdict) -> ModelEvent | None:
     payload = {**told, "checks": checks, "reasons": reasons, "model_id": verdict.candidate_model_id}
     payload.pop("gate_definition")
     return ModelEvent(REJECTED, verdict.verdict_id, verdict.decided_at, labels, related, payload)
+
+
+def _short(value: Any) -> Any:
+    return value if not isinstance(value, str) or len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
 
 
 def _related(kind: str, role: str, identifier: str | None) -> tuple[Mapping[str, str], ...]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from prefect.events import Event, ResourceSpecification
 
-from headgate.prefect.events import LATE_LABEL, PROMOTED, REJECTED, ROLLED_BACK, ModelEvent, promotion_event
+from headgate.prefect.events import (
+    LATE_LABEL,
+    PROMOTED,
+    REJECTED,
+    ROLLED_BACK,
+    ModelEvent,
+    promotion_event,
+    rejection_event,
+)
 from headgate.prefect.triggers import promoted, rejected
+from headgate.store.entities import CheckResult, Outcome, Severity, Verdict
 from headgate.store.errors import InvalidInput
 from headgate.tasks.promoted import PromotedModel
 
@@ -28,6 +38,22 @@ PROMOTION = PromotedModel(
     actor="ann",
     reason="better",
     promoted_at=1_700_000_000_000,
+)
+
+
+VERDICT = Verdict(
+    verdict_id="v-1",
+    gate_name="screening",
+    gate_digest="ab",
+    gate_definition={},
+    outcome=Outcome.REJECT,
+    model_name="churn",
+    target="@champion",
+    candidate_model_id="m-1",
+    candidate_digest="cd",
+    decided_at=1_700_000_000_000,
+    expires_at=1_700_000_000_001,
+    decided_by="ann",
 )
 
 
@@ -93,6 +119,16 @@ def test_what_no_promotion_leads_to_is_refused(said: dict[str, str]) -> None:
 def test_a_name_that_prefect_would_read_as_a_pattern_is_refused(model: str) -> None:
     with pytest.raises(InvalidInput, match="can't wait for"):
         promoted(model)
+
+
+def test_the_longest_rejection_is_an_event_that_prefect_takes() -> None:
+    texts = dict.fromkeys(("rule", "message", "reason"), "ψ" * 50000)
+    check = CheckResult(path="all_of[0]", kind="python", outcome=Outcome.REJECT, severity=Severity.BLOCK, **texts)
+    said = rejection_event(replace(VERDICT, checks=(check,) * 500))
+    assert said is not None
+    assert len(said.payload["checks"]) == len(said.payload["reasons"]) == 100
+    assert len(json.dumps(said.payload)) < 1_500_000
+    assert rejection_event(replace(VERDICT, outcome=Outcome.HOLD)) is None
 
 
 def test_the_id_of_an_event_is_that_of_its_promotion() -> None:
