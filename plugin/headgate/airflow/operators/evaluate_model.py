@@ -28,7 +28,7 @@ class EvaluateModelOperator(RunProjectOperator):
 
     What is measured stands on the model, with the digest of the data. An entry point that ends well and leaves nothing
     there fails the task, with no retry spent. With a gate, the champion is measured too, on the same data, when the
-    gate compares with it and has no figures of it: once per dataset.
+    gate compares with it and has no figures of it: once per dataset, code and parameters.
 
     Returns a reference to the run, with the ``model_id`` that was measured, and the run that measured the champion, if
     there was one, as ``champion``.

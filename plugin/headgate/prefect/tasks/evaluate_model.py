@@ -40,7 +40,7 @@ def evaluate_model(
 
     What it measures stands on the model, with the digest of the data. An entry point that ends well and leaves nothing
     there fails the task, with no retry spent. With a gate, the champion is measured too, on the same data, when the
-    gate compares with it and has no figures of it: once per dataset.
+    gate compares with it and has no figures of it: once per dataset, code and parameters.
 
     Args:
         model: a LoggedModel's id, a ``models:/`` URI, or what a task returned that made one model.
