@@ -347,13 +347,24 @@ def test_a_verdict_whose_gate_asks_nobody_is_not_bound_to_held_ones(store: Store
     assert promote(store, verdict_on(store, model)).approved_by is None
 
 
-def test_a_rejection_of_a_held_verdict_beside_the_promotion_comes_before_it_or_after_it(store: Store) -> None:
+def test_a_held_verdict_is_rejected_no_more_once_the_one_that_followed_was_promoted(store: Store) -> None:
+    held, passed = held_and_passed(store)
+    say(store, held)
+    promotion = promote(store, passed)
+    with pytest.raises(VerdictUnusable, match=f"was followed by the promotion {promotion.promotion_id}"):
+        say(store, held, REJECT, actor="bob")
+    store.promotions.roll_back(MODEL, CHAMPION, actor="bob", now=NOW)
+    model = store.logged_models.get(passed.candidate_model_id)
+    later = {"gate_definition": ASKED, "outcome": Outcome.HOLD, "checks": (PASSED, WAITS), "decided_at": NOW + 1}
+    say(store, verdict_on(store, model, **later), REJECT, actor="bob")
+
+
+def test_a_rejection_of_a_held_verdict_beside_the_promotion_comes_before_it_or_is_refused(store: Store) -> None:
     for _ in range(5):
         held, passed = held_and_passed(store)
         say(store, held)
         said, done = at_once(partial(say, store, held, REJECT, actor="bob"), partial(promote, store, passed))
-        assert type(said) is Approval
-        assert type(done) in (NotApproved, Promotion)
+        assert (type(said), type(done)) in ((Approval, NotApproved), (VerdictUnusable, Promotion))
 
 
 @pytest.mark.parametrize(

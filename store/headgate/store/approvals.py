@@ -80,7 +80,8 @@ class Approvals:
 
         Raises:
             NotFound: no such verdict.
-            VerdictUnusable: it was used already; or it is approved and permits nothing now.
+            VerdictUnusable: it was used already, or the gate held it and what it decided after was used; or it is
+                approved and permits nothing now.
             ChampionChanged, TargetGuarded: it is approved, and the champion or the gate is another one now.
             NotPermitted: it is approved, and the guard of the target does not count an approval of this actor.
             InvalidInput: nobody is named, or a text is too long.
@@ -97,6 +98,10 @@ class Approvals:
             if verdict.used_by is not None:
                 raise unusable(
                     verdict, f"was used by the promotion {verdict.used_by}", "Roll that back, if it is wrong."
+                )
+            if (promotion_id := _promoted_since(conn, verdict)) is not None:
+                raise unusable(
+                    verdict, f"was followed by the promotion {promotion_id}", "Roll that back, if it is wrong."
                 )
             if decision is ApprovalDecision.APPROVE:
                 require_permits(conn, self._workspace, verdict, now, or_awaited=True)
@@ -278,6 +283,15 @@ def _about_the_same(conn: Connection, verdict: Verdict, *, lock: bool = False) -
         one = and_(_VERDICT.c.candidate_model_id == verdict.candidate_model_id, or_(one, and_(*held)))
     statement = select(_VERDICT.c.verdict_id).where(one).order_by(_VERDICT.c.verdict_id)
     return tuple(conn.execute(statement.with_for_update() if lock else statement).scalars())
+
+
+def _promoted_since(conn: Connection, verdict: Verdict) -> str | None:
+    """Return the promotion by a verdict that passed after this one was held for people; None when there is none."""
+    if verdict.outcome is not Outcome.HOLD or not asks_people(verdict):
+        return None
+    same = [_VERDICT.c[name] == getattr(verdict, name) for name in _ABOUT]
+    later = [_VERDICT.c.decided_at >= verdict.decided_at, _VERDICT.c.used_by.is_not(None)]
+    return conn.execute(select(_VERDICT.c.used_by).where(*same, *later).limit(1)).scalar()
 
 
 def _held(about: Mapping[str, Any]) -> list[Any]:
