@@ -15,7 +15,7 @@ import pytest
 
 from headgate.store.errors import EnvironmentUnavailable, InvalidProject, ProjectUnavailable
 from headgate.tasks.projects.git import GitState, parse_state, resolve_remote, state_of
-from headgate.tasks.projects.source import Source, resolve_source
+from headgate.tasks.projects.source import Source, is_fetched, resolve_source
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -353,3 +353,18 @@ class TestArchives:
     def test_archives_have_no_versions(self, archive: Path, home: Path) -> None:
         with pytest.raises(InvalidProject, match="not in a git repository"):
             resolve_source(archive, version="v1", home=home)
+
+
+@pytest.mark.parametrize(
+    ("uri", "fetched"),
+    [
+        ("https://example.org/it.git#inside", True),
+        ("git@example.org:team/it.git", True),
+        ("https://example.org/it.zip", True),
+        ("file:///projects/it", False),
+        ("projects/it#inside", False),
+        ("it.zip", False),
+    ],
+)
+def test_what_is_fetched_is_told_by_its_uri(uri: str, fetched: bool) -> None:
+    assert is_fetched(uri) is fetched

@@ -138,11 +138,10 @@ def _plan(asked: Asked) -> Plan:
 
 def _refuse_unusable(asked: Asked) -> None:
     """Refuse a project or an entry point that is not on this machine; what is elsewhere is looked at by the run."""
-    from headgate.flows.model import is_remote
     from headgate.tasks.projects.mlproject import find_entry_point
-    from headgate.tasks.projects.source import load_project
+    from headgate.tasks.projects.source import is_fetched, load_project
 
-    if not is_remote(asked.project):
+    if not is_fetched(asked.project):
         home = read_settings().home.expanduser().absolute()
         found = load_project(asked.project, version=asked.version, home=home)
         find_entry_point(found, asked.entry_point or "main")

@@ -119,6 +119,12 @@ def folder_source(uri: str | Path) -> Source | None:
     raise _no_such_folder(local)
 
 
+def is_fetched(uri: str | Path) -> bool:
+    """Tell whether a project is fetched from a server, by what is written alone."""
+    text = str(uri).strip("'\"")
+    return _GIT_URL.match(text) is not None and not text.startswith("file:")
+
+
 def _split(text: str) -> tuple[str, str]:
     place, _, subdirectory = text.partition("#")
     if subdirectory.startswith("/") or ".." in subdirectory.split("/"):
