@@ -46,6 +46,12 @@ def test_it_stays_with_the_model_and_with_what_is_no_code(project: Path) -> None
     assert key(project, data=copy) == before
 
 
+def test_a_file_of_each_pipeline_runs_own_is_one_by_its_name(project: Path) -> None:
+    one = key(project, data="s3://bucket/0/one/artifacts/holdout.csv")
+    assert key(project, data="s3://bucket/0/another/artifacts/holdout.csv") == one
+    assert key(project, data="s3://bucket/0/another/artifacts/train.csv") != one
+
+
 def test_it_changes_with_code_data_entry_point_and_parameters(project: Path) -> None:
     seen = {key(project), key(project, "other"), key(project, more="1"), key(project, more="2")}
     (project.parent / "data.csv").write_text("a\n2\n")

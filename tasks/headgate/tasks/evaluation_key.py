@@ -1,16 +1,20 @@
 """What the figures of an evaluating entry point are known by: the same key, the same figures of a model on some data.
 
 A project's folder stands by its files, a checkout by its commit, an archive by its digest. Parameters stand by their
-values, local files among them by their bytes, wherever they are; the model's id is left out.
+values, local files among them by their bytes, wherever they are; the model's id is left out. A file that has to be
+downloaded stands by its name: what is in it, if it is data, the digest of the figures says, and each pipeline run has an
+address of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from headgate.store.canonical import digest_of
 from headgate.tasks.projects.model import EntryPoint
@@ -47,6 +51,8 @@ def _code(source: Source) -> str:
 
 def _value(parameter: BoundParameter) -> str:
     path = parameter.path
+    if parameter.remote:
+        return posixpath.basename(urlsplit(parameter.recorded).path)
     if path is None or not path.exists():
         return _MODEL_ID.sub("m-", parameter.recorded)
     return _tree(path, whole=True) if path.is_dir() else _file(path, whole=True)
