@@ -1,9 +1,8 @@
 """What the figures of an evaluating entry point are known by: the same key, the same figures of a model on some data.
 
 A project's folder stands by its files, a checkout by its commit, an archive by its digest. Parameters stand by their
-values, local files among them by their bytes, wherever they are; the model's id is left out. A file that has to be
-downloaded stands by its name: what is in it, if it is data, the digest of the figures says, and each pipeline run has an
-address of its own.
+values, local files among them by their bytes, wherever they are; the model's id is left out. A file to be downloaded
+stands by its name: each pipeline run has an address of its own, and what data are in it the figures' digest says.
 """
 
 from __future__ import annotations
