@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from headgate.store.settings import Settings
 from tests.services import database_of_its_own
 
 PROJECT = Path(__file__).parent / "project"
+DECISION = ""
+"""Of one decision as JSON, byte for byte, in each environment: what a gate says is a matter of records for years."""
 
 
 def test_every_declared_requirement_is_met() -> None:
@@ -40,6 +43,27 @@ def test_a_project_runs_in_this_environment(tmp_path: Path) -> None:
         assert result.status == "FINISHED"
         assert result.metrics == {"score": 0.5}
         assert store.runs.get(result.run_id).params == {"rate": "0.25"}
+
+
+def test_a_gate_decides_here_as_everywhere(tmp_path: Path) -> None:
+    from headgate.store.entities import Metric
+    from headgate.tasks import Evidence, decide, decision_json, load_gate
+
+    def measured(value: float) -> tuple[Metric, ...]:
+        facts = {"run_id": "a" * 32, "dataset_name": "holdout", "dataset_digest": "feed1234"}
+        return tuple(Metric(key, value, 1_000, **facts) for key in ("recall", "accuracy"))
+
+    gate = tmp_path / "gate.yaml"
+    gate.write_text(
+        "name: screening\nwhen_no_champion: pass\nchecks:\n  all_of:\n"
+        "    - {metric: recall, at_least: 0.9, owner: clinic, reason: No tumor may be missed.}\n"
+        "    - {metric: accuracy, improves_on: champion, by: 1%}\n"
+        "    - {metric: recall, above: 0.95, severity: warn}\n"
+    )
+    candidate, champion = Evidence("m-2", measurements=measured(0.94)), Evidence("m-1", measurements=measured(0.93))
+    verdict = decide(load_gate(gate), candidate, champion, 2_000, model_name="screening", target="@champion")
+    said = decision_json(verdict)
+    assert hashlib.sha256(said.encode()).hexdigest() == DECISION, said
 
 
 def test_the_command_line_runs_a_project_and_lists_the_run(tmp_path: Path) -> None:
