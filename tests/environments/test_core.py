@@ -14,7 +14,7 @@ from headgate.store.settings import Settings
 from tests.services import database_of_its_own
 
 PROJECT = Path(__file__).parent / "project"
-DECISION = ""
+DECISION = "72b47f63a2276e390aa3e6c0b2e2bf8b90e2d806c375fc1496161ecbd1791154"
 """Of one decision as JSON, byte for byte, in each environment: what a gate says is a matter of records for years."""
 
 
