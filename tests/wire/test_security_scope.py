@@ -211,6 +211,10 @@ def test_a_model_that_another_run_has_finished_is_not_its_to_write(world: World)
     ready = ("PATCH", f"{API}/logged-models/{world.own.model}", {"status": "LOGGED_MODEL_READY"})
     for request in (put, ready, put, ready):  # its own: as often as it likes
         assert world.ask(*request).status_code == 200
+    nested = world.store.runs.open(world.own.experiment, parent_run_id=world.own.run, now=NOW).info.run_id
+    below = world.store.logged_models.create(world.own.experiment, source_run_id=nested, now=NOW).model_id
+    for _ in range(2):
+        assert world.ask("PATCH", f"{API}/logged-models/{below}", ready[2]).status_code == 200
 
     later = world.store.runs.open(world.own.experiment, now=NOW).info.run_id
     principal = Principal("later", Role.WRITE, run_id=later, experiment_id=world.own.experiment)

@@ -94,12 +94,13 @@ def may_end_run(call: Call, run_id: str) -> None:
 
 def _is_below(call: Asks, run_id: str, ancestor: str) -> bool:
     seen: set[str] = set()
-    parent = call.store.runs.get_info(run_id).parent_run_id
-    while parent is not None and parent not in seen:
-        if parent == ancestor:
-            return True
-        seen.add(parent)
-        parent = call.store.runs.get_info(parent).parent_run_id
+    at: str | None = run_id
+    with suppress(NotFound):  # a run that nobody knows is below none
+        while at is not None and at not in seen:
+            seen.add(at)
+            at = call.store.runs.get_info(at).parent_run_id
+            if at == ancestor:
+                return True
     return False
 
 
@@ -123,15 +124,17 @@ def may_write_files_of(call: Call, model_id: str) -> None:
 
 def may_finish_model(call: Call, model_id: str) -> None:
     """Let the call say how the upload of a LoggedModel ended, or refuse it: each run finishes its own."""
-    if call.principal.experiment_id is None:
+    own = call.principal.run_id
+    if call.principal.experiment_id is None or own is None:
         return
     model = call.store.logged_models.get_info(model_id)
     may_write_in(call, model.experiment_id)
-    if model.status == LoggedModelStatus.READY and model.source_run_id not in (None, call.principal.run_id):
-        raise WireError(
-            "PERMISSION_DENIED",
-            f"Model {model_id} is finished, and run {call.principal.run_id} has not made it: log a new model.",
-        )
+    made_by = model.source_run_id
+    if model.status != LoggedModelStatus.READY or made_by in (None, own) or _is_below(call, str(made_by), own):
+        return
+    raise WireError(
+        "PERMISSION_DENIED", f"Model {model_id} is finished, and run {own} has not made it: log a new model."
+    )
 
 
 def may_write_path(call: Call, path: str) -> None:
