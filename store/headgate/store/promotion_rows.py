@@ -16,13 +16,14 @@ from headgate.store.errors import ChampionChanged
 from headgate.store.outbox import announce
 from headgate.store.promotion_checks import Candidate, Holder
 from headgate.store.promotion_history import Move
-from headgate.store.registry import find_alias, move_alias, move_stage, remove_alias, stage_holders
+from headgate.store.registry import move_alias, move_stage, remove_alias, stage_holders
 from headgate.store.registry.stages import ARCHIVED
-from headgate.store.tables import LoggedModelRow, ModelVersionRow, PromotionRow, RunRow
+from headgate.store.tables import LoggedModelRow, ModelAliasRow, ModelVersionRow, PromotionRow, RunRow
 from headgate.store.targets import Target
 
 PROMOTION_TOPIC = "promotion"
 
+_ALIAS = ModelAliasRow.__table__
 _PROMOTION = PromotionRow.__table__
 _VERSION = ModelVersionRow.__table__
 _LOGGED_MODEL = LoggedModelRow.__table__
@@ -226,16 +227,18 @@ def read_logical_date(conn: Connection, model_id: str) -> int | None:
 
 def read_holder(conn: Connection, workspace: str, name: str, target: Target) -> Holder | None:
     """Return who holds a target: the version that the alias names, or the newest one in the stage."""
+    of_model = (_VERSION.c.workspace == workspace, _VERSION.c.name == name)
+    one = select(_VERSION.c.version, _VERSION.c.model_id).where(*of_model)
     if target.alias is not None:
-        version = find_alias(conn, workspace, name, target.alias)
+        named = [_ALIAS.c[key] == _VERSION.c[key] for key in ("workspace", "name", "version")]
+        one = one.join(_ALIAS, and_(*named)).where(_ALIAS.c.alias == target.alias)
     else:
-        version = next(iter(stage_holders(conn, workspace, name, str(target.stage))), None)
-    if version is None:
+        newest = next(iter(stage_holders(conn, workspace, name, str(target.stage))), None)
+        one = one.where(_VERSION.c.version == newest)
+    found = conn.execute(one).first()
+    if found is None:
         return None
-    one = select(_VERSION.c.model_id).where(
-        _VERSION.c.workspace == workspace, _VERSION.c.name == name, _VERSION.c.version == version
-    )
-    model_id: str | None = conn.execute(one).scalar()
+    version, model_id = found
     put_there = promotion_to(conn, workspace, name, str(target), version)
     if put_there is not None:
         logical_date = put_there.logical_date

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, and_, delete, select
 
 from headgate.store.dialects import upsert
 from headgate.store.registry.models import lock_model
-from headgate.store.registry.versions import lock_version
 from headgate.store.tables import ModelAliasRow
 
 _ALIAS = ModelAliasRow.__table__
@@ -28,24 +27,16 @@ def aliases_of(conn: Connection, workspace: str, name: str, version: int) -> tup
     return tuple(conn.execute(of_version.order_by(_ALIAS.c.alias)).scalars())
 
 
-def move_alias(conn: Connection, workspace: str, name: str, alias: str, version: int) -> int | None:
+def move_alias(conn: Connection, workspace: str, name: str, alias: str, version: int) -> None:
     """Let an alias name a version, whatever it named before, guarded or not: a promotion has verified its verdict.
 
     Args:
-        conn: in a write transaction; the model's row is locked until it ends.
+        conn: in a write transaction that holds the lock of the model's row.
         alias: without ``@``.
-
-    Returns:
-        The number that the alias named before; None when it is new.
-
-    Raises:
-        NotFound: the model or the version does not exist.
+        version: one that was found under the lock.
     """
-    lock_version(conn, workspace, name, version)
-    before = find_alias(conn, workspace, name, alias)
     row = {"workspace": workspace, "name": name, "alias": alias, "version": version}
     conn.execute(upsert(conn, _ALIAS, update=("version",)), [row])
-    return before
 
 
 def remove_alias(conn: Connection, workspace: str, name: str, alias: str) -> int | None:

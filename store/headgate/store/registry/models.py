@@ -135,21 +135,32 @@ def delete_model_tag(conn: Connection, workspace: str, name: str, key: str) -> N
     conn.execute(delete(_TAG).where(_one(_TAG, workspace, name), _TAG.c.key == key))
 
 
-def next_version_number(conn: Connection, workspace: str, name: str) -> int:
-    """Take the next number of a model, which the caller has locked. Deleted or not, no version's number comes again.
+def locked_last_version(conn: Connection, workspace: str, name: str) -> int:
+    """Lock a model as :func:`lock_model` does; return the last number that a version of it got, 0 before the first."""
+    locked = select(_MODEL.c.last_version).where(_one(_MODEL, workspace, name)).with_for_update()
+    last: int | None = conn.execute(locked).scalar()
+    if last is None:
+        raise no_such_model(name)
+    return last
 
-    A model that was deleted and made anew counts on from the numbers in the history of promotions: rolling back to
-    version 3 must not find another model under that number.
+
+def take_version_number(conn: Connection, workspace: str, name: str, last: int, *, now: int) -> int:
+    """Take the number after the last of a model, and record that something of the model changed.
+
+    Deleted or not, no version's number comes again. A model that was deleted and made anew counts on from the numbers
+    in the history of promotions: rolling back to version 3 must not find another model under that number.
+
+    Args:
+        last: what :func:`locked_last_version` returned in this transaction.
     """
-    row = _one(_MODEL, workspace, name)
-    last: int = conn.execute(select(_MODEL.c.last_version).where(row)).scalar_one()
     if last == 0:  # afterwards every number in the history is one that was counted here
         held = select(func.max(_PROMOTION.c.to_version), func.max(_PROMOTION.c.from_version)).where(
             _PROMOTION.c.workspace == workspace, _PROMOTION.c.model_name == name
         )
         last = max(promoted or 0 for promoted in conn.execute(held).one())
     number = last + 1
-    conn.execute(update(_MODEL).where(row).values(last_version=number))
+    changes = {"last_version": number, "last_updated_timestamp": now}
+    conn.execute(update(_MODEL).where(_one(_MODEL, workspace, name)).values(**changes))
     return number
 
 

@@ -13,7 +13,7 @@ from headgate.store.entities import ModelVersion, ModelVersionStatus
 from headgate.store.errors import InvalidInput, NotFound
 from headgate.store.logged_model_rows import active_row
 from headgate.store.registry.model_uri import parse_model_uri
-from headgate.store.registry.models import lock_model, next_version_number, touch_model
+from headgate.store.registry.models import lock_model, locked_last_version, take_version_number, touch_model
 from headgate.store.tables import ModelAliasRow, ModelVersionRow, ModelVersionTagRow
 
 _ALIAS = ModelAliasRow.__table__
@@ -59,7 +59,7 @@ def create_version(
         NotFound: the registered model, the LoggedModel or the version that ``source`` names does not exist.
         InvalidInput: neither ``source`` nor ``model_id``, or a source that is too long or can't be read.
     """
-    lock_model(conn, workspace, name)
+    last = locked_last_version(conn, workspace, name)
     source = source or (f"models:/{model_id}" if model_id else "")
     if not source or len(source) > _MAX_SOURCE:
         raise InvalidInput(
@@ -74,7 +74,7 @@ def create_version(
         run_id = run_id or source_run_id
     version = ModelVersion(
         name=name,
-        version=next_version_number(conn, workspace, name),
+        version=take_version_number(conn, workspace, name, last, now=now),
         source=source,
         creation_timestamp=now,
         last_updated_timestamp=now,
@@ -89,7 +89,6 @@ def create_version(
     )
     conn.execute(insert(_VERSION).values({column.name: getattr(version, column.name) for column in _VERSION.columns}))
     set_version_tags(conn, workspace, (name, version.version), version.tags)
-    touch_model(conn, workspace, name, now)
     return version
 
 
