@@ -115,10 +115,11 @@ class Evidence:
 class Measurements:
     """The measurements of one model by the metric's key. A point that names another model was gathered by mistake."""
 
-    __slots__ = ("_by_key",)
+    __slots__ = ("_by_key", "_single")
 
     def __init__(self, evidence: Evidence) -> None:
         self._by_key: dict[str, list[Metric]] = {}
+        self._single: dict[str, Finding | None] = {}
         mine = (None, evidence.model_id)
         for metric in evidence.measurements:
             if metric.model_id in mine:
@@ -126,6 +127,14 @@ class Measurements:
 
     def of(self, key: str) -> list[Metric]:
         return self._by_key.get(key, [])
+
+    def single(self, key: str) -> Finding | None:
+        """Return the candidate's only measurement of a metric, when it has one, on data with a digest."""
+        if key not in self._single:
+            found = self.of(key)
+            sound = len(found) == 1 and found[0].dataset_digest
+            self._single[key] = _usable(key, found, "candidate") if sound else None
+        return self._single[key]
 
     def keys(self, prefix: str = "") -> list[str]:
         """Return the keys that start with a prefix, sorted."""
@@ -164,11 +173,11 @@ def chosen_measurement(
     digest: str | None = None,
 ) -> Finding:
     """Return the measurement of a metric; see :func:`candidate_measurement`."""
+    if dataset is None and digest is None and (single := measured.single(key)) is not None:
+        return _fresh(single, now, max_age_ms)
     found = measured.of(key)
     if not found:
         return Finding(None, f"the candidate has no metric {key}")
-    if len(found) == 1 and found[0].dataset_digest and dataset is None and digest is None:
-        return _fresh(_usable(key, found, "candidate"), now, max_age_ms)
     on_data = [m for m in found if m.dataset_digest]
     if not on_data:
         return Finding(_newest(found)[0], f"{key} was logged without the digest of a dataset")
@@ -215,7 +224,9 @@ def champion_measurement(key: str, champion: Evidence, measured: Measurements, c
     found = measured.of(key)
     if not found:
         return Finding(None, f"the champion{_version(champion)} has no metric {key}")
-    same = on_data_of(candidate_metric, measured, key)
+    same = found
+    if len(found) > 1 or not found[0].dataset_digest or found[0].dataset_digest != candidate_metric.dataset_digest:
+        same = on_data_of(candidate_metric, measured, key)
     if not same:
         digested = [m for m in found if m.dataset_digest]
         elsewhere = _datasets(digested) if digested else "data without a digest"

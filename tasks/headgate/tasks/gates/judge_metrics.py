@@ -37,11 +37,9 @@ def judge_improvement(check: Improvement, case: Case) -> Answer:
 
 def _bounded(check: Threshold, case: Case, key: str) -> Answer:
     found = candidate_measurement(check, case.mine, case.now, max_age_of(check, case.max_age_ms), key)
-    if (problem := problem_of(found)) is not None or found.metric is None:
-        answer = error(problem)
-    else:
-        actual = found.metric.value
-        answer = _answered(key, actual, check.holds(actual))
+    if (problem := problem_of(found)) is None and found.metric is not None:
+        return _answered(key, found.metric, check.holds(found.metric.value), check.demanded)
+    answer = error(problem)
     answer.threshold = check.demanded
     return _shown(answer, check, key, found.metric)
 
@@ -64,7 +62,7 @@ def _improved(check: Improvement, case: Case, key: str) -> Answer:
 
 
 def _compared(check: Improvement, case: Case, key: str, mine: Metric, theirs: Metric) -> Answer:
-    actual, champion_value = mine.value, theirs.value
+    champion_value = theirs.value
     demanded = None if check.relative and champion_value == 0 else check.demanded(champion_value)
     shown = None if demanded is None else _as_float(demanded)
     if demanded is None:
@@ -72,9 +70,10 @@ def _compared(check: Improvement, case: Case, key: str, mine: Metric, theirs: Me
     elif shown is None:
         answer = error(f"the champion's {key} and the margin leave the range of numbers")
     else:
-        answer = _answered(key, actual, check.bound.holds(exactly(actual), demanded))
-        if check.test is not None:
-            answer = _tested(check, case, answer, mine, theirs, demanded)
+        answer = _answered(key, mine, check.bound.holds(exactly(mine.value), demanded), shown, champion_value)
+        if check.test is None:
+            return answer
+        answer = _tested(check, case, answer, mine, theirs, demanded)
     answer.threshold, answer.champion_value = shown, champion_value
     return answer
 
@@ -177,14 +176,30 @@ def _badness(answer: Answer, upwards: bool) -> tuple[int, Decimal, str]:
     return _ORDER.index(answer.outcome), distance, answer.metric or ""
 
 
-def _answered(key: str, actual: float, held: bool) -> Answer:
-    if held:
-        return Answer(Outcome.PASS, f"{key} is {float(actual)!r}, which meets the rule.")
-    return Answer(Outcome.REJECT, f"{key} is {float(actual)!r}, which does not meet the rule.")
+def _answered(
+    key: str, metric: Metric, held: bool, threshold: float | None, champion_value: float | None = None
+) -> Answer:
+    """Return the whole answer to a rule that could be judged, by a number that can be compared."""
+    actual = float(metric.value)
+    outcome, words = (Outcome.PASS, "meets") if held else (Outcome.REJECT, "does not meet")
+    return Answer(
+        outcome,
+        f"{key} is {actual!r}, which {words} the rule.",
+        key,
+        threshold,
+        actual,
+        champion_value,
+        metric.dataset_name,
+        metric.dataset_digest,
+        metric.run_id,
+        metric.timestamp,
+    )
 
 
 def _shown(answer: Answer, check: MetricCheck, key: str, metric: Metric | None = None) -> Answer:
-    """Add what was measured, and where it comes from."""
+    """Add what was measured, and where it comes from, to an answer that is not whole yet."""
+    if answer.metric is not None:
+        return answer
     answer.metric = key
     answer.dataset_name, answer.dataset_digest = check.dataset, check.dataset_digest
     if metric is not None:
