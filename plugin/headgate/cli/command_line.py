@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -34,6 +35,7 @@ _COMMANDS = {
     "db": ("headgate.cli.commands.db:db", "The store's database: upgrade it, see its state, prune it."),
     "reap": ("headgate.cli.commands.reap:reap", "Close runs whose process is gone."),
 }
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 class CommandLine(LazyGroup):
@@ -51,6 +53,8 @@ class CommandLine(LazyGroup):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that can't show a character is no failure
+        # What a command loads stays: looking through it over and over, as it grows, is a twentieth of the start.
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
         if not standalone_mode:
             return super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
         sys.exit(self._run(words, prog_name or "headgate", complete_var, extra))
