@@ -44,6 +44,8 @@ GATED = {
           last: {entry_point: quick, parameters: {name: last}, needs: [held]}
         """,
 }
+# Prefect's process of a flow run hears by an event that it was suspended, and else looks every 10 seconds.
+_NOTICED_SECONDS = 12
 PREFECT_YAML = """\
     deployments:
       - name: from-yaml
@@ -78,6 +80,7 @@ def test_a_suspended_flow_run_goes_on_and_runs_nothing_twice(worked: Store, writ
     wait_until((folder / "held.began").exists, "beginning of the step")
     suspend_flow_run(flow_run_id=flow_run.id)
     until(flow_run, "Suspended")
+    time.sleep(_NOTICED_SECONDS)
     (folder / "go").touch()
     context = RunContext("prefect", "gated", str(flow_run.id), "held")
     wait_until(lambda: _status(worked, context) is RunStatus.FINISHED, "end of the step")
