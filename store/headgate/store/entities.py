@@ -334,9 +334,12 @@ class StageRules:
     workspace: str = DEFAULT_WORKSPACE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class CheckResult:
     """What one check of a gate found.
+
+    Never changed, as nothing here is, and not frozen all the same: a decision makes a hundred of them, and would
+    spend a fifth of its time on that.
 
     Args:
         path: where the check stands in the gate, such as ``all_of[0]``.
