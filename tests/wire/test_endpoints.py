@@ -24,6 +24,7 @@ from headgate.store.run_batches import RunBatch
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
 from headgate.wire.app import Limits
+from headgate.wire.asgi import Exchange
 from headgate.wire.endpoints import all_routes
 from headgate.wire.errors import WireError
 from headgate.wire.principal import ANYBODY
@@ -211,6 +212,25 @@ def test_a_body_over_the_limit_is_refused(narrow: tuple[Store, str], chunked: bo
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
     assert "longer than 1000 bytes" in answer.json()["message"]
     assert "t" not in store.runs.get(run).tags
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 11], [b"x" * 11, b""], [b"x" * 6, b"x" * 5], [b"", b"x" * 11, b""]])
+def test_a_body_is_measured_however_it_comes_in(pieces: list[bytes]) -> None:
+    def exchange(pieces: Sequence[bytes]) -> Exchange:
+        last = len(pieces) - 1
+        messages = iter([{"type": "http.request", "body": b, "more_body": n < last} for n, b in enumerate(pieces)])
+
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(_: Any) -> None:
+            raise AssertionError("nothing is answered here")
+
+        return Exchange(receive, send, {})
+
+    with pytest.raises(WireError, match="longer than 10 bytes"):
+        asyncio.run(exchange(pieces).body(10))
+    assert asyncio.run(exchange(pieces).body(11)) == b"x" * 11
 
 
 def test_what_is_not_there_is_never_retried(sqlite_served: ServedStore) -> None:

@@ -70,9 +70,9 @@ class Exchange:
         if message["type"] == "http.disconnect":
             raise Disconnected
         first: bytes = message.get("body", b"")
+        if len(first) > most:
+            raise _too_long(most)
         if not message.get("more_body", False):
-            if len(first) > most:
-                raise _too_long(most)
             return first
         parts = [first]
         size = len(first)
