@@ -256,7 +256,7 @@ def test_the_latest_events_tell_what_all_would_or_that_they_do_not(
 def test_a_rollback_after_a_rollback_reads_back_as_far_as_it_goes(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from headgate.store import promotions
+    from headgate.store import promotion_roll_back
 
     read: list[int] = []
 
@@ -265,8 +265,8 @@ def test_a_rollback_after_a_rollback_reads_back_as_far_as_it_goes(
         read.append(len(found))
         return found
 
-    monkeypatch.setattr(promotions, "read_moves", counting)
-    monkeypatch.setattr(promotions, "_MOVES_READ", 3)
+    monkeypatch.setattr(promotion_roll_back, "read_moves", counting)
+    monkeypatch.setattr(promotion_roll_back, "_MOVES_READ", 3)
     for _ in range(6):
         promote(store, candidate(store))
     assert [back(store).to_version for _ in range(3)] == [5, 4, 3]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -18,14 +17,13 @@ from headgate.store.deliveries import Claim
 from headgate.store.entities import (
     DEFAULT_WORKSPACE,
     Guard,
-    LifecycleStage,
     Metric,
     ModelVersion,
     Promotion,
     PromotionKind,
     Verdict,
 )
-from headgate.store.errors import ChampionChanged, NotFound, PromotionRefused, VerdictUnusable
+from headgate.store.errors import NotFound, VerdictUnusable
 from headgate.store.gates import find_guard, keep_people, lock_registered_model, set_guard
 from headgate.store.promotion_checks import (
     Candidate,
@@ -43,19 +41,16 @@ from headgate.store.promotion_checks import (
     unusable,
 )
 from headgate.store.promotion_evidence import Contest, read_contest, read_window
-from headgate.store.promotion_history import previous_holder
 from headgate.store.promotion_override import Overriding, override
+from headgate.store.promotion_roll_back import require_unchanged, rolled_back_before, use_verdict, version_to_restore
 from headgate.store.promotion_rows import (
     append_promotion,
     give_target,
-    has_held,
     last_promotion,
     promoted_targets,
-    promotion_to,
     read_candidate,
     read_history,
     read_holder,
-    read_moves,
     read_promotion,
     standing_at,
     take_target,
@@ -63,11 +58,8 @@ from headgate.store.promotion_rows import (
 from headgate.store.registry import create_version, read_version, versions_of_logged_model
 from headgate.store.registry.models import ensure_model, no_such_model
 from headgate.store.stage_rules import require_stage
-from headgate.store.targets import Target, checked_actor, parse_target
-from headgate.store.verdicts import find_verdict, mark_used, model_of_verdict, no_such_verdict
-
-_MOVES_READ = 100
-"""So many of the latest events are read to find whom a rollback after a rollback restores; ten times more if needed."""
+from headgate.store.targets import checked_actor, parse_target
+from headgate.store.verdicts import find_verdict, mark_used, model_of_verdict
 
 
 class Promotions:
@@ -232,16 +224,16 @@ class Promotions:
             holder = read_holder(conn, self._workspace, model_name, wanted)
             holding = holder.version if holder is not None else None
             if (from_nobody or from_version is not None) and from_version != holding:
-                return _rolled_back_before(last, model_name, str(wanted), from_version, to_version, holding)
-            restored = self._to_restore(conn, last, holding, to_version, model_name, str(wanted))
+                return rolled_back_before(last, model_name, str(wanted), from_version, to_version, holding)
+            restored = version_to_restore(conn, self._workspace, last, holding, to_version, model_name, str(wanted))
             promotion_id = f"p-{uuid.uuid4().hex}"
             if verdict_id is not None:
-                self._use_for_rollback(conn, verdict_id, promotion_id, model_name, str(wanted))
+                use_verdict(conn, self._workspace, verdict_id, promotion_id, model_name, str(wanted))
             logical_date = None
             if restored is None:
                 take_target(conn, self._workspace, model_name, wanted, now)
             else:
-                logical_date = self._require_unchanged(conn, model_name, wanted, restored)
+                logical_date = require_unchanged(conn, self._workspace, model_name, wanted, restored)
                 give_target(conn, self._workspace, model_name, wanted, restored, now)
             promotion = Promotion(
                 promotion_id=promotion_id,
@@ -396,38 +388,6 @@ class Promotions:
                 conn, self._workspace, model_name, wanted, candidate_model_id, metrics, run_ids, prefixes
             )
 
-    def _to_restore(
-        self,
-        conn: Connection,
-        last: Promotion | None,
-        holding: int | None,
-        to_version: int | None,
-        name: str,
-        target: str,
-    ) -> int | None:
-        if to_version is not None:
-            if to_version == holding:
-                raise _refused(name, target, f"version {to_version} holds it now", "Nothing is to do.")
-            if not has_held(conn, self._workspace, name, target, to_version):
-                why, remedy = f"version {to_version} never held it", "Promote that version through the gate."
-                raise _refused(name, target, why, remedy)
-            return to_version
-        # Nearly always the last event says what the stack of holders would.
-        if last is not None and last.to_version != holding:
-            return last.to_version
-        if last is not None and last.kind is not PromotionKind.ROLL_BACK:
-            return last.from_version
-        found: tuple[bool, int | None] | None = None
-        newest = _MOVES_READ
-        while found is None:
-            moves = read_moves(conn, self._workspace, name, target, newest=newest)
-            found = previous_holder(moves, holding, whole=len(moves) < newest)
-            newest *= 10
-        there_is, previous = found
-        if there_is:
-            return previous
-        raise _refused(name, target, "there is no earlier holder to go back to", "Promote a model through its gate.")
-
     def measured_since(
         self, model_id: str, metrics: Collection[str], *, since: int, until: int, limit: int = 100_000
     ) -> tuple[Metric, ...]:
@@ -496,68 +456,3 @@ class Promotions:
             require_stands_for(of_model[-1], verdict, candidate)
             return of_model[-1]
         return create_version(conn, self._workspace, name, model_id=candidate.model_id, user_id=actor, now=now)
-
-    def _use_for_rollback(self, conn: Connection, verdict_id: str, promotion_id: str, name: str, target: str) -> None:
-        verdict = find_verdict(conn, self._workspace, verdict_id)
-        if verdict is None:
-            raise no_such_verdict(verdict_id)
-        if (verdict.model_name, verdict.target) != (name, target):
-            raise unusable(verdict, f"is no reason to roll back {target} of {name!r}", "Judge what is to go.")
-        if not mark_used(conn, verdict_id, promotion_id):
-            raise unusable(verdict, "was used", "Judge again.")
-
-    def _require_unchanged(self, conn: Connection, name: str, target: Target, version: int) -> int | None:
-        """Refuse a version that is not what was promoted; return the logical date it was promoted with."""
-        found = read_version(conn, self._workspace, name, version)
-        promoted = promotion_to(conn, self._workspace, name, str(target), version)
-        if promoted is None or promoted.verdict_id is None:
-            return None  # it held the target before the first promotion: nothing is recorded to compare it with
-        verdict = find_verdict(conn, self._workspace, promoted.verdict_id)
-        candidate = read_candidate(conn, verdict.candidate_model_id) if verdict is not None else None
-        if (
-            verdict is None
-            or candidate is None
-            or found.model_id != verdict.candidate_model_id
-            or candidate.artifact_digest != verdict.candidate_digest
-            or candidate.lifecycle_stage != LifecycleStage.ACTIVE
-        ):
-            raise PromotionRefused(
-                f"Version {version} of model {name!r} is not any more what was promoted to {target}.",
-                remedy="Go back to another version (to_version), or promote a model through the gate.",
-                model_name=name,
-                target=str(target),
-                version=version,
-            )
-        return promoted.logical_date
-
-
-def _rolled_back_before(
-    last: Promotion | None,
-    name: str,
-    target: str,
-    from_version: int | None,
-    to_version: int | None,
-    holding: int | None,
-) -> Promotion:
-    if (
-        last is not None
-        and last.kind is PromotionKind.ROLL_BACK
-        and last.from_version == from_version
-        and last.to_version == holding
-        and to_version in (None, holding)
-    ):
-        return last
-    raise ChampionChanged(
-        f"{'Nobody' if holding is None else f'Version {holding}'} holds {target} of model {name!r} now, not "
-        f"{'nobody' if from_version is None else f'version {from_version}'}.",
-        remedy="Look at the history, then say again what is to be rolled back.",
-        model_name=name,
-        target=target,
-        expected=from_version,
-        actual=holding,
-    )
-
-
-def _refused(name: str, target: str, why: str, remedy: str) -> PromotionRefused:
-    facts: dict[str, Any] = {"model_name": name, "target": target}
-    return PromotionRefused(f"{target} of model {name!r} can't be rolled back: {why}.", remedy=remedy, **facts)

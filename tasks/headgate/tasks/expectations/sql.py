@@ -135,7 +135,7 @@ def _type(column: Column[Any]) -> str:
     """Return the type of a column in MLflow's words."""
     try:
         return _TYPES.get(column.type.python_type, "any")
-    except NotImplementedError:
+    except NotImplementedError:  # how SQLAlchemy says that a type has none in Python
         return "any"
 
 
