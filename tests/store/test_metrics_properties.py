@@ -18,8 +18,8 @@ logged = st.lists(
         Metric,
         key=st.sampled_from(["a", "A", "b/c"]),
         value=values,
-        timestamp=st.integers(0, 3) | st.integers(0, 2**63 - 1),
-        step=st.integers(-1, 2) | st.integers(-(2**63), 2**63 - 1),
+        timestamp=st.integers(0, 3) | st.integers(0, 2**63 - 1) | st.just(2**63 - 1),
+        step=st.integers(-1, 2) | st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1]),
     ),
     max_size=30,
 )

@@ -20,7 +20,7 @@ from headgate.store.metric_values import decode_value
 from headgate.store.metric_writing import POINT, SERIES
 from headgate.store.run_batches import RunBatch, write_batch
 from headgate.store.run_guard import RUN, run_not_found
-from headgate.store.validation import MAX_INT64, shorten
+from headgate.store.validation import MAX_INT64, MIN_INT64, shorten
 
 # Timestamp, step, value, whether it is NaN: in the order of a history.
 StoredPoint = tuple[int, int, float, bool]
@@ -172,7 +172,7 @@ def _read_token(token: str | None) -> tuple[int, int, float, bool] | None:
         return None
     try:
         timestamp, step, value, is_nan = json.loads(base64.urlsafe_b64decode(token.encode()))
-        if max(abs(timestamp), abs(step)) > MAX_INT64:
+        if not (MIN_INT64 <= timestamp <= MAX_INT64 and MIN_INT64 <= step <= MAX_INT64):
             raise ValueError
         return int(timestamp), int(step), float(value), bool(is_nan)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
