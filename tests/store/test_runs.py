@@ -21,7 +21,7 @@ from headgate.store.entities import (
     RunStatus,
 )
 from headgate.store.errors import InvalidInput, NotFound, RunNotActive
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from headgate.store.store import Store
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from headgate.store.entities import RunContext, RunStatus
 from headgate.store.errors import InvalidInput, NotFound
-from headgate.store.runs import STATUS_MESSAGE_TAG, Runs
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
+from headgate.store.runs import Runs
 from headgate.store.store import Store
 
 PIPELINE = RunContext(origin="airflow", pipeline="screening", pipeline_run_id="scheduled__2026")

@@ -10,7 +10,7 @@ import pytest
 
 from headgate.store import open_store
 from headgate.store.entities import RunContext, RunStatus
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from headgate.store.store import Store
 from headgate.tasks.settle import close_pipeline_run, settle_pipeline_run, settle_run
 

@@ -235,7 +235,7 @@ def _other_parameters(context: RunContext, error: ParamChanged) -> InvalidPipeli
 
 def _reopen(store: Store, run: Run) -> None:
     """Let a run go on that may have ended, and forget why it did."""
-    from headgate.store.runs import STATUS_MESSAGE_TAG
+    from headgate.store.run_ending import STATUS_MESSAGE_TAG
 
     if run.info.status.terminated:
         store.runs.update(run.info.run_id, status=RunStatus.RUNNING)

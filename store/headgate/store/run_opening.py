@@ -1,4 +1,4 @@
-"""Opening a run: get or create by the key of its work, and fencing off the attempts before it."""
+"""Opening a run: get or create by the key of its work."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from headgate.store.driver_statements import DriverStatement
 from headgate.store.entities import Lease, LifecycleStage, Run, RunContext, RunInfo, RunStatus
-from headgate.store.errors import InvalidInput, NotFound, RunNotActive
+from headgate.store.errors import InvalidInput, NotFound
 from headgate.store.experiments import artifact_location_of
-from headgate.store.leases import LEASE, write_lease
+from headgate.store.leases import write_lease
 from headgate.store.params_and_tags import (
     attributes_of_tags,
     insert_params,
@@ -21,6 +21,7 @@ from headgate.store.params_and_tags import (
     write_params,
     write_tags,
 )
+from headgate.store.run_attempts import fence_older_attempts, place_among_attempts
 from headgate.store.run_guard import RUN, lock_runs, why_not_writable
 from headgate.store.run_names import random_run_name
 from headgate.store.run_records import read_runs
@@ -34,7 +35,6 @@ from headgate.store.validation import (
 )
 
 _INSERT_RUN = DriverStatement(lambda _: sa.insert(RUN), [column.name for column in RUN.columns])
-_ENDED = tuple(status.value for status in RunStatus if status.terminated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def open_run(connection: Connection, workspace: str, request: RunRequest) -> Run
         existing = _run_of_that_id(connection, request)
         attempt, previous = request.context.attempt or 1, None
     else:
-        existing, attempt, previous = _place_among_attempts(connection, request.work_key, request.context.attempt)
+        existing, attempt, previous = place_among_attempts(connection, request.work_key, request.context.attempt)
     if existing is not None:
         return _reopen(connection, existing, request)
     context = replace(request.context, attempt=attempt)
@@ -129,24 +129,6 @@ def open_run(connection: Connection, workspace: str, request: RunRequest) -> Run
     if request.lease is not None:
         write_lease(connection, replace(request.lease, run_id=run.info.run_id))
     return run
-
-
-def fence_older_attempts(connection: Connection, work_key: str, attempt: int, newest: str, now: int) -> None:
-    """Close the attempts before ``attempt``: none can be written to any more, and those still running were KILLED."""
-    older = sa.and_(RUN.c.work_key == work_key, RUN.c.attempt < attempt)
-    running = RUN.c.status.not_in(_ENDED)
-    # One statement: a run that is committed between two would be fenced by the second and not closed by the first.
-    # MySQL sets columns in the order given and reads what it has set: the end comes before the status that decides it.
-    connection.execute(
-        sa.update(RUN)
-        .where(older, sa.or_(running, RUN.c.superseded_by.is_(None)))
-        .ordered_values(
-            (RUN.c.end_time, sa.case((running, now), else_=RUN.c.end_time)),
-            (RUN.c.status, sa.case((running, RunStatus.KILLED.value), else_=RUN.c.status)),
-            (RUN.c.superseded_by, sa.func.coalesce(RUN.c.superseded_by, newest)),
-        )
-    )
-    connection.execute(sa.delete(LEASE).where(LEASE.c.run_id.in_(sa.select(RUN.c.run_id).where(older))))
 
 
 def _run_of_that_id(connection: Connection, request: RunRequest) -> str | None:
@@ -165,29 +147,6 @@ def _run_of_that_id(connection: Connection, request: RunRequest) -> str | None:
     if refusal is not None:
         raise refusal
     return request.run_id
-
-
-def _place_among_attempts(
-    connection: Connection, work_key: str, wanted: int | None
-) -> tuple[str | None, int, str | None]:
-    """Return the existing run of the wanted attempt, or the number of the new one and the run before it."""
-    statement = sa.select(RUN.c.run_id, RUN.c.attempt).where(RUN.c.work_key == work_key).order_by(RUN.c.attempt)
-    attempts = connection.execute(statement.with_for_update(key_share=True)).all()
-    newest = attempts[-1] if attempts else None
-    attempt = wanted or (newest.attempt + 1 if newest else 1)
-    for row in attempts:
-        if row.attempt == attempt:
-            refusal = why_not_writable(lock_runs(connection, [row.run_id])[row.run_id])
-            if refusal is not None:
-                raise refusal
-            return row.run_id, attempt, None
-    if newest is not None and newest.attempt > attempt:
-        raise RunNotActive(
-            f"Attempt {attempt} of this work comes too late: attempt {newest.attempt} (run {newest.run_id}) exists.",
-            remedy="Stop this one; the newer attempt does the work.",
-            superseded_by=newest.run_id,
-        )
-    return None, attempt, newest.run_id if newest else None
 
 
 def _reopen(connection: Connection, run_id: str, request: RunRequest) -> Run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -24,17 +23,18 @@ from headgate.store.entities import (
     RunStatus,
     Tag,
 )
-from headgate.store.errors import HeadgateError, InvalidInput, RunNotActive, StoreUnavailable
+from headgate.store.errors import HeadgateError, StoreUnavailable
 from headgate.store.leases import remove_lease
 from headgate.store.params_and_tags import write_tags
+from headgate.store.run_attempts import attempts_of, fence_attempts_opened_at_once
 from headgate.store.run_batches import RunBatch, write_batch, write_batches
-from headgate.store.run_guard import RUN, RunState, lock_run, lock_writable_run, run_not_found, why_not_writable
-from headgate.store.run_opening import RunRequest, check_context, fence_older_attempts, name_of_run, open_run
+from headgate.store.run_ending import checked_end, require_may_end, write_end
+from headgate.store.run_guard import RUN, lock_run, lock_writable_run, run_not_found, why_not_writable
+from headgate.store.run_opening import RunRequest, check_context, name_of_run, open_run
 from headgate.store.run_records import read_infos, read_made_models, read_runs, run_info
 from headgate.store.tables import ExperimentRow
 from headgate.store.validation import (
     MAX_RUN_NAME_LENGTH,
-    MAX_TAG_VALUE_LENGTH,
     MAX_USER_LENGTH,
     RUN_NAME_TAG,
     check_params,
@@ -45,8 +45,6 @@ from headgate.store.validation import (
     check_timestamp,
     parse_experiment_id,
 )
-
-STATUS_MESSAGE_TAG = "headgate.statusMessage"
 
 _OPEN_ATTEMPTS = 10
 
@@ -127,7 +125,7 @@ class Runs:
         )
         run = self._open(request)
         if request.work_key is not None and self._database.dialect != "sqlite":
-            self._fence_attempts_opened_at_once(run.info, request.work_key, now)
+            fence_attempts_opened_at_once(self._database, run.info, request.work_key, now)
         return run
 
     def get(self, run_id: str) -> Run:
@@ -212,13 +210,13 @@ class Runs:
             RunNotActive: the run was killed, deleted, or a newer attempt took over: it can't end as FINISHED or FAILED.
             InvalidInput: the status does not end a run.
         """
-        end = _end(run_id, status, end_time, message)
+        end = checked_end(run_id, status, end_time, message)
 
         def work(connection: Connection) -> RunInfo:
             state = lock_run(connection, run_id)
             if state.status is not end.status:
-                _refuse_to_end(state, end.status)
-                _write_end(connection, state, end)
+                require_may_end(state, end.status)
+                write_end(connection, state, end)
             return _info(connection, run_id)
 
         return self._database.transact(work)
@@ -239,13 +237,13 @@ class Runs:
         Raises:
             NotFound: there is no such run.
         """
-        end = _end(run_id, status, end_time, message)
+        end = checked_end(run_id, status, end_time, message)
 
         def work(connection: Connection) -> bool:
             state = lock_run(connection, run_id)
             if state.status.terminated or why_not_writable(state) is not None:
                 return False
-            _write_end(connection, state, end)
+            write_end(connection, state, end)
             return True
 
         return self._database.transact(work)
@@ -382,7 +380,7 @@ class Runs:
         Raises:
             InvalidInput: the context is anonymous and names no work.
         """
-        wanted = self._attempts_of(context), RUN.c.lifecycle_stage == LifecycleStage.ACTIVE.value
+        wanted = attempts_of(context, self._workspace), RUN.c.lifecycle_stage == LifecycleStage.ACTIVE.value
         statement = sa.select(RUN.c.run_id).where(*wanted).order_by(RUN.c.attempt.desc()).limit(1)
         with self._database.read() as connection:
             found = read_runs(connection, connection.scalars(statement).all())
@@ -394,18 +392,10 @@ class Runs:
         Raises:
             InvalidInput: the context is anonymous and names no work.
         """
-        wanted = self._attempts_of(context)
+        wanted = attempts_of(context, self._workspace)
         with self._database.read() as connection:
             infos = read_infos(connection, wanted)
         return tuple(sorted(infos, key=lambda info: info.context.attempt or 0))
-
-    def _attempts_of(self, context: RunContext) -> sa.ColumnElement[bool]:
-        work_key = context.work_key(self._workspace)
-        if work_key is None:
-            raise InvalidInput(
-                "An anonymous context names no piece of work.", remedy="Give the context a pipeline_run_id."
-            )
-        return RUN.c.work_key == work_key
 
     def _open(self, request: RunRequest) -> Run:
         collision: IntegrityError | None = None
@@ -418,29 +408,6 @@ class Runs:
         raise StoreUnavailable(
             "The run could not be opened: too many processes open attempts of the same work.", remedy="Try again."
         ) from collision
-
-    def _fence_attempts_opened_at_once(self, info: RunInfo, work_key: str, now: int) -> None:
-        """Two different attempts opened at the same time do not see each other; whoever commits last sees both."""
-        standing = sa.select(RUN.c.run_id, RUN.c.attempt).where(
-            RUN.c.work_key == work_key, RUN.c.superseded_by.is_(None)
-        )
-        with self._database.read() as connection:
-            attempts = connection.execute(standing.order_by(RUN.c.attempt)).all()
-        if len(attempts) < 2:
-            return
-        newest = attempts[-1]
-
-        def work(connection: Connection) -> None:
-            fence_older_attempts(connection, work_key, newest.attempt, newest.run_id, now)
-
-        self._database.transact(work)
-        if newest.run_id != info.run_id:
-            raise RunNotActive(
-                f"Run {info.run_id} is fenced off: attempt {newest.attempt}, run {newest.run_id}, took over.",
-                remedy="Stop this attempt; the newer one does the work.",
-                run_id=info.run_id,
-                superseded_by=newest.run_id,
-            )
 
     def _move(self, run_id: str, stage: LifecycleStage, deleted_time: int | None) -> None:
         moved = sa.update(RUN).where(RUN.c.run_id == run_id)
@@ -458,45 +425,3 @@ def _info(connection: Connection, run_id: str) -> RunInfo:
     if not found:
         raise run_not_found(run_id)
     return found[0]
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a run ends, checked."""
-
-    status: RunStatus
-    end_time: int
-    tags: Mapping[str, str]
-
-
-def _end(run_id: str, status: RunStatus, end_time: int | None, message: str | None) -> _End:
-    status = check_status(status)
-    if not status.terminated:
-        raise InvalidInput(
-            f"A run can't end as {status.value}.", remedy="End it as FINISHED, FAILED or KILLED.", run_id=run_id
-        )
-    said = check_text("status message", message or "", MAX_TAG_VALUE_LENGTH, truncate=True)
-    return _End(
-        status,
-        now_ms() if end_time is None else check_timestamp("end time of the run", end_time),
-        {STATUS_MESSAGE_TAG: said} if said else {},
-    )
-
-
-def _write_end(connection: Connection, state: RunState, end: _End) -> None:
-    ended = sa.update(RUN).where(RUN.c.run_id == state.run_id)
-    connection.execute(ended.values(status=end.status.value, end_time=end.end_time))
-    write_tags(connection, state.run_id, state.experiment_id, end.tags)
-    remove_lease(connection, state.run_id)
-
-
-def _refuse_to_end(state: RunState, status: RunStatus) -> None:
-    refusal = why_not_writable(state)
-    if refusal is None and state.status is RunStatus.KILLED:
-        refusal = RunNotActive(
-            f"Run {state.run_id} was killed; it can't end as {status.value}.",
-            remedy="Open a new attempt of the work.",
-            run_id=state.run_id,
-        )
-    if refusal is not None:
-        raise refusal

@@ -43,7 +43,7 @@ def reap(store: Store, now: int | None = None) -> tuple[str, ...]:
 
 
 def _say_why(store: Store, lease: Lease) -> None:
-    from headgate.store.runs import STATUS_MESSAGE_TAG
+    from headgate.store.run_ending import STATUS_MESSAGE_TAG
 
     why = (
         f"Its process ({lease.pid or 'unknown'} on {lease.host or 'an unknown host'}) gave no sign of life after "

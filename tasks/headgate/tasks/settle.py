@@ -110,7 +110,7 @@ def _settle_children(store: Store, run_id: str, message: str, now: int) -> list[
 
 
 def _close(store: Store, info: RunInfo, status: RunStatus, message: str | None, now: int) -> None:
-    from headgate.store.runs import STATUS_MESSAGE_TAG
+    from headgate.store.run_ending import STATUS_MESSAGE_TAG
 
     store.runs.update(info.run_id, status=status, end_time=now)
     if message:

@@ -13,7 +13,7 @@ import pytest
 
 from headgate.store import RunContext, Store
 from headgate.store.entities import Run
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from tests.plugin.airflow.supervised import SupervisedTask, end_dag_run, notice_death, set_state, start_task, wait_until
 
 DAG_FILE = """\

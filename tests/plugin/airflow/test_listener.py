@@ -21,7 +21,7 @@ from headgate.airflow.stores_used import conn_id_of
 from headgate.store import RunContext, Store, open_store
 from headgate.store.clock import now_ms
 from headgate.store.entities import RunStatus
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from headgate.tasks.task_names import CHAMPION_SUFFIX
 from tests.plugin.airflow.dag_runs import DagRun, create_dag_run, serialize
 from tests.plugin.airflow.supervised import wait_until

@@ -19,7 +19,7 @@ from prefect.states import Cancelling, Crashed
 
 from headgate.prefect import HeadgateStore, reap_runs
 from headgate.store import Store
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from tests.plugin.prefect.deaths import Doomed, descendants, doomed, environment_of
 from tests.plugin.prefect.server import PrefectServer, shown, wait_until
 from tests.tasks.processes import alive

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from headgate.tasks import recorded_run, run_request, run_variables
 from headgate.tasks.environments import docker
 from headgate.tasks.environments.protocol import EnvironmentName

@@ -13,7 +13,8 @@ from headgate.store.errors import (
     NotFound,
     StoreUnavailable,
 )
-from headgate.store.runs import STATUS_MESSAGE_TAG, Runs
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
+from headgate.store.runs import Runs
 from headgate.store.store import Store
 from headgate.tasks.environments.conda_file import read_conda_file
 from headgate.tasks.run_project import run_project

@@ -16,7 +16,8 @@ import pytest
 from headgate.store import open_store
 from headgate.store.entities import RunContext, RunStatus
 from headgate.store.errors import EntryPointTimedOut, RunKilled
-from headgate.store.runs import STATUS_MESSAGE_TAG, Runs
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
+from headgate.store.runs import Runs
 from headgate.store.settings import Settings
 from headgate.store.store import Store
 from headgate.tasks.process import ProcessScope

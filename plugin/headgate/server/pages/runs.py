@@ -12,7 +12,7 @@ from headgate.server.pages.visit import Visit
 from headgate.store.artifacts import FileInfo
 from headgate.store.entities import LoggedModel, Run
 from headgate.store.errors import HeadgateError, NotFound
-from headgate.store.runs import STATUS_MESSAGE_TAG
+from headgate.store.run_ending import STATUS_MESSAGE_TAG
 from headgate.store.store import Store
 
 _CHARTS = 24
