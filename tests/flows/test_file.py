@@ -202,7 +202,7 @@ MISTAKES = {
         f"{HEAD}steps:\n  train:\n    sweep: {{a: [1, 2]}}\n    choose: {{metric: f1, direction: max}}\n",
         [(5, "no key 'direction'", "Known: metric, mode")],
     ),
-    "key twice": (f"{HEAD}{STEPS}name: q\n", [(5, "'name' stands twice", "Keep one")]),
+    "key twice": (f"{HEAD}{STEPS}name: q\n", [(5, "`name` is written twice", "Keep one")]),
     "no name": (STEPS, [(1, "no name", "Add name")]),
     "empty name": (f"name: ''\n{STEPS}", [(1, "no usable name", "1 to 250")]),
     "a name of nothing": (f"name:\n{STEPS}", [(1, "no name", "Add name")]),

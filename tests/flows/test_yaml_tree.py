@@ -63,6 +63,12 @@ def test_anchors_and_merges() -> None:
     assert tree.value["both"] == {"a": 1, "b": 2, "c": 4}
 
 
+def test_what_was_written_at_a_place_comes_before_what_is_merged_there() -> None:
+    tree = read_tree("base: &base {name: 1e3}\nmine: {name: 010, <<: *base}\n", "file")
+    assert tree.value["mine"] == {"name": 10}
+    assert tree.texts["mine", "name"] == "010"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
@@ -70,7 +76,7 @@ def test_anchors_and_merges() -> None:
         ("a: 1\nb: c: d\n", 2, "not YAML"),
         ("a: 1\nb: *nowhere\n", 2, "not YAML"),
         ("a: 1\n---\nb: 2\n", 2, "not YAML"),
-        ("a: 1\nb: 2\na: 3\n", 3, "stands twice"),
+        ("a: 1\nb: 2\na: 3\n", 3, "is written twice"),
         ("a: 1\n? [b]\n: 2\n", 2, "key must be a word"),
         ("a: 1\nb: {{ params.x }}\n", 2, "no quotes"),
         ("a: 1\nb: !!python/object:os.system x\n", 2, "can't be read"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from headgate.flows.graph import cycles, edges
-from headgate.flows.mistakes import Mistake, Place, did_you_mean, invalid_pipeline
+from headgate.flows.mistakes import Mistake, did_you_mean, invalid_pipeline
 from headgate.flows.model import (
     ENVIRONMENTS,
     MODES,
@@ -21,6 +21,7 @@ from headgate.flows.references import NAME, ModelReference, ParameterReference, 
 from headgate.flows.schedule import schedule_mistakes
 from headgate.store.errors import InvalidInput
 from headgate.store.targets import parse_target
+from headgate.tasks.places import Place
 
 _MOST_MEMBERS = 1000
 Found = tuple[Place, str, str]

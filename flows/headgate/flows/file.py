@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.flows.check import pipeline_mistakes
-from headgate.flows.mistakes import Mistake, Place, did_you_mean, invalid_pipeline
+from headgate.flows.mistakes import Mistake, did_you_mean, invalid_pipeline
 from headgate.flows.model import (
     Choice,
     OnReject,
@@ -30,6 +30,7 @@ from headgate.flows.references import RunReference, Template, parse_template
 from headgate.flows.schedule import Schedule, schedule_from
 from headgate.flows.yaml_tree import Tree, read_tree
 from headgate.store.errors import InvalidGate, InvalidPipeline
+from headgate.tasks.places import Place, below
 
 if TYPE_CHECKING:
     from headgate.tasks.gates.model import Gate
@@ -301,11 +302,12 @@ class _Reader:
         value = self.value(place)
         if not isinstance(value, dict):
             return self.text(place)
-        from headgate.tasks.gates.definition import Origin, gate_from_definition
+        from headgate.tasks.gates.definition import gate_from_definition
+        from headgate.tasks.gates.origin import Origin
 
         try:
             return gate_from_definition(
-                value, Origin(None, _below(self.tree.lines, place), _below(self.tree.texts, place))
+                value, Origin(None, below(self.tree.lines, place), below(self.tree.texts, place))
             )
         except InvalidGate as error:
             self.tree.spoken_for.add(place)
@@ -416,8 +418,3 @@ class _Reader:
 def _name(place: Place) -> str:
     named = [str(part) for part in place if isinstance(part, str)]
     return named[-1] if named else "the file"
-
-
-def _below(places: Mapping[Place, Any], prefix: Place) -> dict[Place, Any]:
-    length = len(prefix)
-    return {place[length:]: value for place, value in places.items() if place[:length] == prefix}

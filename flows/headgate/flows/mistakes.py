@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from headgate.store.errors import InvalidPipeline
 
 _LISTED = 12
-Place = tuple[str | int, ...]
-"""Where something stands in a pipeline, such as ``("steps", "train", "needs", 0)``."""
 
 
 @dataclass(frozen=True, slots=True)

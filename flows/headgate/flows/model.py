@@ -33,7 +33,6 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.flows.mistakes import Place
 from headgate.flows.references import (
     ArtifactReference,
     MetricReference,
@@ -48,6 +47,7 @@ from headgate.flows.references import (
 )
 from headgate.flows.schedule import Schedule, schedule_from
 from headgate.store.errors import InvalidPipeline
+from headgate.tasks.places import Place
 from headgate.tasks.projects.values import text_of
 
 if TYPE_CHECKING:

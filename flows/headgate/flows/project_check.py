@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headgate.flows.check import mistake_at
-from headgate.flows.mistakes import Mistake, Place
+from headgate.flows.mistakes import Mistake
 from headgate.flows.model import ENVIRONMENTS, Pipeline, Step
 from headgate.flows.planned import PlannedEnvironment
 from headgate.flows.values import KnownValues
 from headgate.store.errors import EnvironmentUnavailable, InvalidInput, InvalidProject
 from headgate.tasks.build_once import is_complete
 from headgate.tasks.environments.choose import choose_environment, environment_name
+from headgate.tasks.places import Place
 from headgate.tasks.projects.mlproject import closest, find_entry_point, read_project
 from headgate.tasks.projects.model import EntryPoint, EnvironmentKind, Parameter, Project
 from headgate.tasks.projects.parameters import BoundParameter, bind_parameters, check_value, render_command

@@ -16,8 +16,10 @@ from headgate.store.gates import GuardTerms
 from headgate.store.guard_rules import checked_people, checked_quorum
 from headgate.store.model_names import check_registered_model_name
 from headgate.store.targets import parse_target
-from headgate.tasks.gates.definition import Origin, Where, gate_from_definition
+from headgate.tasks.gates.definition import gate_from_definition
 from headgate.tasks.gates.file import load_gate, read_definition, read_file
+from headgate.tasks.gates.origin import Origin
+from headgate.tasks.places import Place
 
 if TYPE_CHECKING:
     from headgate.store.entities import Guard
@@ -41,7 +43,7 @@ def load_guards(path: str | Path) -> tuple[GuardTerms, ...]:
 
 def parse_guards(content: str | bytes, *, file: str = "guards.yaml", folder: Path) -> tuple[GuardTerms, ...]:
     """Read guards from the content of a guards file; ``file`` is what errors call it. Raises as :func:`load_guards`."""
-    value, origin = read_definition(content, file=file)
+    value, origin = read_definition(content, file=file, what="guards")
     if not isinstance(value, Mapping) or list(value) != ["guards"] or not isinstance(value["guards"], list):
         raise origin.mistake((), "a guards file is a list under `guards`.", "Write guards: and - model: … below it.")
     reading = _Reading(origin, folder)
@@ -88,7 +90,7 @@ class _Reading:
         self._origin = origin
         self._folder = folder
 
-    def guard(self, said: object, where: Where) -> GuardTerms:
+    def guard(self, said: object, where: Place) -> GuardTerms:
         if not isinstance(said, Mapping):
             raise self._mistake(where, "a guard must be `key: value` lines.", f"Its keys are {', '.join(GUARD_KEYS)}.")
         for key in said:
@@ -114,7 +116,7 @@ class _Reading:
             overriders=self._people(said, "overriders", where),
         )
 
-    def _target(self, said: Mapping[str, Any], where: Where) -> str:
+    def _target(self, said: Mapping[str, Any], where: Place) -> str:
         named = [key for key in ("alias", "stage") if key in said]
         if len(named) != 1:
             raise self._mistake(where, "a guard is of one `alias` or one `stage`.", "Write alias: champion.")
@@ -123,11 +125,9 @@ class _Reading:
         text = f"@{name.removeprefix('@')}" if named == ["alias"] else f"stage:{name}"
         return str(self._checked(place, lambda: parse_target(text)))
 
-    def _gate(self, said: object, where: Where) -> Gate:
+    def _gate(self, said: object, where: Place) -> Gate:
         if isinstance(said, Mapping):
-            origin = self._origin
-            below = Origin(origin.file, _below(origin.lines, where), _below(origin.texts, where))
-            return gate_from_definition(said, below)
+            return gate_from_definition(said, self._origin.below(where))
         path = self._folder / Path(self._text(said, where)).expanduser()
         if not path.is_file():
             raise self._mistake(
@@ -135,7 +135,7 @@ class _Reading:
             )
         return load_gate(path)
 
-    def _people(self, said: Mapping[str, Any], key: str, where: Where) -> tuple[str, ...]:
+    def _people(self, said: Mapping[str, Any], key: str, where: Place) -> tuple[str, ...]:
         place = (*where, key)
         names = said.get(key, [])
         if not isinstance(names, list):
@@ -143,29 +143,24 @@ class _Reading:
         people = [self._text(name, (*place, number)) for number, name in enumerate(names)]
         return self._checked(place, lambda: checked_people(key, people))
 
-    def _quorum(self, said: object, approvers: tuple[str, ...], where: Where) -> int:
+    def _quorum(self, said: object, approvers: tuple[str, ...], where: Place) -> int:
         if not isinstance(said, int) or isinstance(said, bool):
             raise self._mistake(where, "`quorum` must be a whole number.", "Write quorum: 2.")
         self._checked(where, lambda: checked_quorum(said, approvers))
         return said
 
-    def _text(self, said: object, where: Where) -> str:
+    def _text(self, said: object, where: Place) -> str:
         if not isinstance(said, str):
             written = self._origin.texts.get(where, said)
             raise self._mistake(where, f"{written!r} must be a text.", "Put it in quotes.")
         return said
 
-    def _checked(self, where: Where, check: Callable[[], _Checked]) -> _Checked:
+    def _checked(self, where: Place, check: Callable[[], _Checked]) -> _Checked:
         """Return what a check of the store's returns; what it refuses gets the place where it stands."""
         try:
             return check()
         except InvalidInput as error:
             raise self._mistake(where, error.message, error.remedy) from error
 
-    def _mistake(self, where: Where, message: str, remedy: str) -> InvalidGate:
+    def _mistake(self, where: Place, message: str, remedy: str) -> InvalidGate:
         return self._origin.mistake(where, message, remedy)
-
-
-def _below(places: Mapping[Where, Any], prefix: Where) -> dict[Where, Any]:
-    length = len(prefix)
-    return {place[length:]: value for place, value in places.items() if place[:length] == prefix}

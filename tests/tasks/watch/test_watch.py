@@ -135,6 +135,30 @@ def test_mistakes_name_their_line(text: str, line: int, says: str) -> None:
     assert (mistake.value.file, mistake.value.line) == ("watch.yaml", line)
 
 
+def test_names_that_look_like_numbers_are_texts_as_in_a_gate_file() -> None:
+    watch = parse_watch("name: 2026\nchecks:\n  - {metric: 010, below: 1}\n")
+    assert watch == Watch("2026", (WatchCheck("010", below=1),))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x" * 1_000_001, "\x00", "name: &a [*a]"],
+    ids=["empty", "long", "binary", "endless"],
+)
+def test_a_file_that_is_none_is_called_a_watch_file(text: str) -> None:
+    with pytest.raises(InvalidGate) as mistake:
+        parse_watch(text)
+    said = f"{mistake.value.message} {mistake.value.remedy}"
+    assert "gate" not in said
+    assert mistake.value.remedy
+
+
+def test_a_mistake_in_a_definition_without_a_file_names_the_watch() -> None:
+    with pytest.raises(InvalidGate, match=r"^watch definition at checks\[0\]\.belwo: unknown key `belwo`") as mistake:
+        watch_from_definition({"name": "x", "checks": [{"metric": "m", "belwo": 1}]})
+    assert "Did you mean `below`?" in mistake.value.remedy
+
+
 # Against a store
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.store.errors import InvalidGate
+from headgate.tasks.gates.bounds import Bound, settle_bound
 from headgate.tasks.gates.demand import Demand, demand_definition, put, settle_age, settle_demand, settle_texts
 from headgate.tasks.gates.values import (
     EXACT,
@@ -24,34 +25,6 @@ from headgate.tasks.gates.values import (
 from headgate.tasks.slices import slice_prefix
 
 DEFAULT_CONFIDENCE = 0.95
-
-
-class Bound(StrEnum):
-    """The four ways a threshold compares; the value is the key in the gate file."""
-
-    AT_LEAST = "at_least"
-    ABOVE = "above"
-    AT_MOST = "at_most"
-    BELOW = "below"
-
-    @property
-    def symbol(self) -> str:
-        return {"at_least": ">=", "above": ">", "at_most": "<=", "below": "<"}[self.value]
-
-    @property
-    def upwards(self) -> bool:
-        """Whether more is better."""
-        return self is Bound.AT_LEAST or self is Bound.ABOVE
-
-    def holds(self, actual: Decimal, demanded: Decimal) -> bool:
-        """Say whether a number satisfies the bound; both exact (:func:`exactly`)."""
-        if self is Bound.AT_LEAST:
-            return actual >= demanded
-        if self is Bound.ABOVE:
-            return actual > demanded
-        if self is Bound.AT_MOST:
-            return actual <= demanded
-        return actual < demanded
 
 
 class PairedTest(StrEnum):
@@ -104,16 +77,11 @@ class Threshold(Demand):
 
     def __post_init__(self) -> None:
         _settle_metric_check(self)
-        given = [bound.value for bound in Bound if getattr(self, bound.value) is not None]
-        if len(given) != 1:
-            found = "has none of them" if not given else f"has {' and '.join(given)}"
-            raise InvalidGate(
-                f"A threshold on {self.metric!r} needs exactly one of at_least, above, at_most, below; it {found}.",
-                remedy="Give one bound per check; two bounds are two checks of an all_of.",
-            )
-        put(self, given[0], number_value(getattr(self, given[0]), given[0]))
-        put(self, "bound", Bound(given[0]))
-        put(self, "demanded", getattr(self, given[0]))
+        bound = settle_bound(
+            self, f"A threshold on {self.metric!r}", "Give one bound per check; two bounds are two checks of an all_of."
+        )
+        put(self, "bound", bound)
+        put(self, "demanded", getattr(self, bound.value))
         put(self, "rule", f"{self.metric} {self.bound.symbol} {plain(self.demanded)}{_where(self)}")
 
     @property

@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 from headgate.store.canonical import digest_of
 from headgate.store.entities import Severity
 from headgate.store.errors import InvalidGate
+from headgate.tasks.gates.bounds import Bound as Bound
 from headgate.tasks.gates.demand import Demand as Demand
 from headgate.tasks.gates.demand import OnError as OnError
 from headgate.tasks.gates.demand import put
-from headgate.tasks.gates.metric_checks import Bound as Bound
 from headgate.tasks.gates.metric_checks import Improvement as Improvement
 from headgate.tasks.gates.metric_checks import MetricCheck as MetricCheck
 from headgate.tasks.gates.metric_checks import PairedTest as PairedTest

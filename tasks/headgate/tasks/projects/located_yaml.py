@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from headgate.store.errors import InvalidProject
+from headgate.tasks.places import line_of
 
 # The deepest place that an MLproject file names: entry_points.<name>.parameters.<name>.default
 _DEEPEST = 6
@@ -32,10 +33,7 @@ class LocatedYaml:
 
     def line(self, *path: Hashable) -> int | None:
         """Return the line of the value at ``path``, or of the nearest one around it."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.lines:
-                return self.lines[path[:length]]
-        return None
+        return line_of(self.lines, path)
 
     def mistake(self, what: str, *path: Hashable, remedy: str) -> InvalidProject:
         """Return the error that says ``what`` is wrong at ``path``."""

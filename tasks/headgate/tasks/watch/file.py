@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from headgate.store.errors import InvalidGate
-from headgate.tasks.gates.definition import Origin, Where
+from headgate.tasks.gates.bounds import Bound
 from headgate.tasks.gates.file import read_definition, read_file
+from headgate.tasks.gates.origin import Origin
+from headgate.tasks.places import Place
 from headgate.tasks.watch.model import Watch, WatchCheck
 
 WATCH_KEYS = ("name", "window", "min_points", "when_silent", "checks")
-CHECK_KEYS = ("metric", "at_least", "above", "at_most", "below", "over", "severity")
-
-_Built = TypeVar("_Built")
+_WATCH_TEXTS = ("name", "window", "when_silent")
+_CHECK_TEXTS = ("metric", "over", "severity")
+CHECK_KEYS = (*_CHECK_TEXTS, *(bound.value for bound in Bound))
 
 
 def load_watch(path: str | Path) -> Watch:
@@ -29,7 +29,7 @@ def load_watch(path: str | Path) -> Watch:
 
 def parse_watch(content: str | bytes, *, file: str = "watch.yaml") -> Watch:
     """Read a watch from the content of a watch file; ``file`` is what errors call it. Raises as :func:`load_watch`."""
-    return watch_from_definition(*read_definition(content, file=file))
+    return watch_from_definition(*read_definition(content, file=file, what="watch"))
 
 
 def watch_from_definition(definition: object, origin: Origin | None = None) -> Watch:
@@ -38,8 +38,9 @@ def watch_from_definition(definition: object, origin: Origin | None = None) -> W
     Raises:
         InvalidGate: an unknown or missing key, or a value of the wrong kind; with ``file`` and ``line`` where known.
     """
-    origin = origin or Origin()
-    keys = _keys(definition, (), WATCH_KEYS, "A watch", origin)
+    origin = origin or Origin(what="watch")
+    keys = origin.mapping(definition, (), "A watch")
+    origin.refuse_unknown(keys, WATCH_KEYS, ())
     for needed in ("name", "checks"):
         if needed not in keys:
             raise origin.mistake((), f"the watch has no `{needed}`.", f"Add `{needed}:` at the top.")
@@ -47,33 +48,19 @@ def watch_from_definition(definition: object, origin: Origin | None = None) -> W
     if not isinstance(said, list | tuple):
         raise origin.mistake(("checks",), "`checks` must be a list.", "Write one `- metric: …` per check.")
     checks = tuple(_check(each, ("checks", index), origin) for index, each in enumerate(said))
-    rest = {name: keys[name] for name in ("window", "min_points", "when_silent") if name in keys}
-    return _built((), origin, lambda: Watch(keys["name"], checks, **rest))
+    values: dict[str, Any] = {name: origin.text(keys[name], (name,)) for name in _WATCH_TEXTS if name in keys}
+    if "min_points" in keys:
+        values["min_points"] = keys["min_points"]
+    return origin.built((), lambda: Watch(checks=checks, **values))
 
 
-def _check(value: object, where: Where, origin: Origin) -> WatchCheck:
-    keys = _keys(value, where, CHECK_KEYS, "A check", origin)
+def _check(value: object, where: Place, origin: Origin) -> WatchCheck:
+    keys = origin.mapping(value, where, "A check")
+    origin.refuse_unknown(keys, CHECK_KEYS, where)
     if "metric" not in keys:
         raise origin.mistake(where, "the check names no `metric`.", "Add `metric:` with the metric's key.")
-    return _built(where, origin, lambda: WatchCheck(**keys))
-
-
-def _keys(value: object, where: Where, known: tuple[str, ...], what: str, origin: Origin) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise origin.mistake(where, f"{what} must be `key: value` lines.", f"Its keys are {', '.join(known)}.")
-    for key in value:
-        if key not in known:
-            raise origin.mistake((*where, str(key)), f"unknown key `{key}`.", f"Use {', '.join(known)}.")
-    return {str(key): entry for key, entry in value.items()}
-
-
-def _built(where: Where, origin: Origin, build: Callable[[], _Built]) -> _Built:
-    """Build a part of the watch; a mistake of its own gets the place where it stands."""
-    try:
-        return build()
-    except InvalidGate as error:
-        if error.attributes.get("line") is not None:
-            raise
-        key = error.attributes.get("key")
-        place = where if key is None else (*where, key)
-        raise origin.mistake(place, f"{error.message[:1].lower()}{error.message[1:]}", error.remedy) from error
+    values: dict[str, Any] = {
+        key: origin.text(said, (*where, key)) if key in _CHECK_TEXTS else origin.number(said, (*where, key))
+        for key, said in keys.items()
+    }
+    return origin.built(where, lambda: WatchCheck(**values))

@@ -16,13 +16,13 @@ from typing import Any
 from headgate.store.canonical import digest_of
 from headgate.store.entities import Severity
 from headgate.store.errors import InvalidGate
-from headgate.tasks.gates.model import Bound
+from headgate.tasks.gates.bounds import Bound, settle_bound
+from headgate.tasks.gates.demand import put
 from headgate.tasks.gates.values import (
     duration_ms,
     duration_text,
     json_number,
     member_value,
-    number_value,
     plain,
     text_value,
 )
@@ -82,17 +82,10 @@ class WatchCheck:
     severity: Severity = Severity.BLOCK
 
     def __post_init__(self) -> None:
-        _put(self, "metric", text_value(self.metric, "metric"))
-        _put(self, "over", member_value(Over, self.over, "over"))
-        _put(self, "severity", member_value(Severity, self.severity, "severity"))
-        given = [bound.value for bound in Bound if getattr(self, bound.value) is not None]
-        if len(given) != 1:
-            found = "has none of them" if not given else f"has {' and '.join(given)}"
-            raise InvalidGate(
-                f"A watch of {self.metric!r} needs exactly one of at_least, above, at_most, below; it {found}.",
-                remedy="Give one bound per check.",
-            )
-        _put(self, given[0], number_value(getattr(self, given[0]), given[0]))
+        put(self, "metric", text_value(self.metric, "metric"))
+        put(self, "over", member_value(Over, self.over, "over"))
+        put(self, "severity", member_value(Severity, self.severity, "severity"))
+        settle_bound(self, f"A watch of {self.metric!r}", "Give one bound per check.")
 
     @property
     def bound(self) -> Bound:
@@ -136,10 +129,10 @@ class Watch:
     when_silent: WhenSilent = WhenSilent.FAIL
 
     def __post_init__(self) -> None:
-        _put(self, "name", text_value(self.name, "name"))
-        _put(self, "checks", _checked(self.name, self.checks))
-        _put(self, "window", duration_text(duration_ms(self.window, "window")))
-        _put(self, "when_silent", member_value(WhenSilent, self.when_silent, "when_silent"))
+        put(self, "name", text_value(self.name, "name"))
+        put(self, "checks", _checked(self.name, self.checks))
+        put(self, "window", duration_text(duration_ms(self.window, "window")))
+        put(self, "when_silent", member_value(WhenSilent, self.when_silent, "when_silent"))
         points = self.min_points
         if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= _MAX_POINTS:
             raise InvalidGate(
@@ -183,7 +176,3 @@ def _checked(name: str, checks: Iterable[WatchCheck]) -> tuple[WatchCheck, ...]:
     if len(found) > MAX_CHECKS or not all(isinstance(check, WatchCheck) for check in found):
         raise InvalidGate(f"The watch {name!r} takes up to {MAX_CHECKS} checks.", remedy="Split it into several.")
     return found
-
-
-def _put(target: object, name: str, value: Any) -> None:
-    object.__setattr__(target, name, value)  # the dataclasses are frozen; only their own constructors settle values
