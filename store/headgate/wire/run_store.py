@@ -101,8 +101,8 @@ class RunStore:
         connection = self._connection()
         try:
             connection.request("POST", f"{RUN_PATH}/{name}", body, headers)
-            answer = connection.getresponse()
-            text = answer.read()
+            with connection.getresponse() as answer:
+                text = answer.read()
         except (OSError, http.client.HTTPException) as error:
             self._drop()
             raise self._silent(str(error) or type(error).__name__) from error
