@@ -24,8 +24,7 @@ _STRIPES = {
     NodeKind.ALIAS: "ok",
     NodeKind.STAGE: "ok",
 }
-# The colours of the pages, see headgate.css there.
-_COLOURS = {
+COLOURS = {
     "panel": "#ffffff",
     "sunken": "#f1f3f4",
     "line": "#dfe3e6",
@@ -37,13 +36,14 @@ _COLOURS = {
     "err": "#7a3296",
     "busy": "#1a5fb4",
 }
+"""Those of the pages in the light, as headgate.css there has them; a test compares the two."""
 _STYLE = f"""
-text {{ font-family: system-ui, sans-serif; font-size: 12.5px; fill: {_COLOURS["text"]} }}
-.kind {{ font-size: 11px; fill: {_COLOURS["dim"]} }}
-.edge {{ fill: none; stroke: {_COLOURS["dim"]}; stroke-opacity: .6; stroke-width: 1.3 }}
-.head {{ fill: {_COLOURS["dim"]} }}
-.body {{ fill: {_COLOURS["sunken"]}; stroke: {_COLOURS["line"]} }}
-.root {{ stroke: {_COLOURS["accent"]}; stroke-width: 2 }}
+text {{ font-family: system-ui, sans-serif; font-size: 12.5px; fill: {COLOURS["text"]} }}
+.kind {{ font-size: 11px; fill: {COLOURS["dim"]} }}
+.edge {{ fill: none; stroke: {COLOURS["dim"]}; stroke-opacity: .6; stroke-width: 1.3 }}
+.head {{ fill: {COLOURS["dim"]} }}
+.body {{ fill: {COLOURS["sunken"]}; stroke: {COLOURS["line"]} }}
+.root {{ stroke: {COLOURS["accent"]}; stroke-width: 2 }}
 """
 _ARROW = (
     '<marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -65,7 +65,7 @@ def to_svg(lineage: Lineage) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}">',
             f"<style>{_STYLE}</style>",
             f"<defs>{_ARROW}</defs>",
-            f'<rect width="100%" height="100%" fill="{_COLOURS["panel"]}"/>',
+            f'<rect width="100%" height="100%" fill="{COLOURS["panel"]}"/>',
             *(
                 f'<path class="edge" d="{line.path}" marker-end="url(#head)">'
                 f"<title>{escape(edges[line.source, line.target])}</title></path>"
@@ -106,7 +106,7 @@ def _node(node: Node, box: Box, *, root: bool) -> Iterator[str]:
     title = f"{KIND_WORDS[node.kind]} {label}{f' ({more})' if more else ''}"
     yield f'<g transform="translate({box.x:.1f} {box.y:.1f})"><title>{_text(title)}</title>'
     yield f'<rect class="body{" root" if root else ""}" width="{BOX_WIDTH:.0f}" height="{BOX_HEIGHT:.0f}" rx="7"/>'
-    yield f'<rect width="4" height="36" x="8" y="8" rx="2" fill="{_COLOURS[_STRIPES[node.kind]]}"/>'
+    yield f'<rect width="4" height="36" x="8" y="8" rx="2" fill="{COLOURS[_STRIPES[node.kind]]}"/>'
     yield f'<text class="kind" x="22" y="20">{_text(shortened(caption(node), LONGEST_CAPTION))}</text>'
     yield f'<text x="22" y="38">{_text(shortened(label, LONGEST_LABEL))}</text></g>'
 

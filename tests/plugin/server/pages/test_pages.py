@@ -22,6 +22,7 @@ from headgate.store.entities import (
     RunContext,
     RunStatus,
 )
+from headgate.store.lineage.svg import COLOURS
 from headgate.store.store import Store
 from tests.plugin.server.pages.world import CHAMPION, DAG, MODEL, NOW, Training, page_at, train
 from tests.store.lineage_world import counted_queries
@@ -248,6 +249,11 @@ def test_pages_load_nothing_from_elsewhere(store: Store, trainings: tuple[Traini
     assert "url(" not in static_file("headgate.css")
     assert "@import" not in static_file("headgate.css")
     assert "unsafe" not in HEADERS["Content-Security-Policy"]
+
+
+def test_a_lineage_that_stands_alone_has_the_colours_of_the_pages() -> None:
+    light = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}), #\w{6}\);", static_file("headgate.css")))
+    assert COLOURS.items() <= light.items()
 
 
 @pytest.mark.parametrize("name", [HOSTILE, "x" * 240], ids=["hostile", "long"])
