@@ -1,8 +1,7 @@
-"""MLflow's rules for the names of LoggedModels, registered models and aliases, and for what is tagged to them."""
+"""MLflow's rules for the names of LoggedModels and registered models, and for what is tagged to them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from headgate.store.errors import InvalidInput
@@ -11,9 +10,6 @@ from headgate.store.tables.registry import MODEL_NAME_LENGTH
 from headgate.store.validation import check_key, check_text
 
 _LOGGED_MODEL_FORBIDDEN = ("/", ":", ".", "%", '"', "'")
-_ALIAS = re.compile(r"[\w\-]+")
-_VERSION_LIKE = re.compile(r"[vV]\d+")
-_MAX_ALIAS = 255
 _MAX_VALUE = 100_000
 _MAX_DESCRIPTION = 5000
 
@@ -47,28 +43,6 @@ def check_registered_model_name(name: str) -> None:
             key=name,
         )
     check_text("name of the registered model", name, MODEL_NAME_LENGTH)
-
-
-def check_alias_name(alias: str) -> None:
-    """Raise InvalidInput for what is not the name of an alias at all."""
-    if not alias:
-        raise InvalidInput("Registered model alias name cannot be empty.", kind="alias", key=alias)
-    if not _ALIAS.fullmatch(alias):
-        raise InvalidInput(
-            f"Invalid alias name: '{alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-).",
-            kind="alias",
-            key=alias,
-        )
-    check_text("alias", alias, _MAX_ALIAS)
-
-
-def check_new_alias_name(alias: str) -> None:
-    """Raise InvalidInput for an alias that can't be set: it would read as a version or as ``latest``."""
-    check_alias_name(alias)
-    if alias.lower() == "latest":
-        raise InvalidInput("'latest' alias name (case insensitive) is reserved.", kind="alias", key=alias)
-    if _VERSION_LIKE.fullmatch(alias):
-        raise InvalidInput(f"Version alias name '{alias}' is reserved.", kind="alias", key=alias)
 
 
 def check_model_pairs(kind: str, pairs: Mapping[str, str] | None) -> dict[str, str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from headgate.store.alias_names import check_new_alias_name
 from headgate.store.errors import InvalidInput
 
 PROMOTION_STAGES = ("Staging", "Production")
 
 _MAX_ACTOR = 256
-_ALIAS = re.compile(r"[\w\-]{1,255}")
-_VERSION_LIKE = re.compile(r"v\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +33,14 @@ def parse_target(text: str) -> Target:
         InvalidInput: neither of the two forms, or a name that MLflow would not take.
     """
     if text.startswith("@"):
-        alias = text[1:]
-        if _ALIAS.fullmatch(alias) and alias.lower() != "latest" and not _VERSION_LIKE.fullmatch(alias):
-            return Target(alias=alias)
-        raise InvalidInput(
-            f"{text!r} is not an alias that a model can have.",
-            remedy="Use letters, digits, _ and -, but neither `latest` nor a version such as `v1`.",
-        )
+        try:
+            check_new_alias_name(text[1:])
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"{text!r} is not an alias that a model can have.",
+                remedy="Use letters, digits, _ and -, but neither `latest` nor a version such as `v1`.",
+            ) from error
+        return Target(alias=text[1:])
     if text.lower().startswith("stage:"):
         for stage in PROMOTION_STAGES:
             if text[len("stage:") :].lower() == stage.lower():

@@ -39,7 +39,7 @@ PARENT_RUN_TAG = "mlflow.parentRunId"
 # Tags by which whoever starts a run says what its figures are worth to a gate; the code of a run can't set them.
 EVALUATION_KEY_TAG = "headgate.evaluation.key"  # of an entry point that measures a model
 EVALUATOR_KEY_TAG = "headgate.evaluator_key"  # of a built-in evaluator
-VALIDATION_TAG = "headgate.validation"  # what a validation of data found
+VALIDATION_TAG = "headgate.validation"  # what a validation of data found: pass, reject or error
 EVALUATION_TAGS = (EVALUATION_KEY_TAG, EVALUATOR_KEY_TAG)
 EVIDENCE_TAGS = frozenset({*EVALUATION_TAGS, VALIDATION_TAG})
 

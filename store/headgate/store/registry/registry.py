@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from headgate.store.alias_names import check_alias_name, check_new_alias_name
 from headgate.store.database import Database
 from headgate.store.entities import DEFAULT_WORKSPACE, LoggedModel, ModelVersion, Page, RegisteredModel
 from headgate.store.errors import InvalidInput, NotFound
@@ -14,10 +15,8 @@ from headgate.store.gates import require_unguarded
 from headgate.store.logged_model_rows import get_logged_model, read_logged_models
 from headgate.store.logged_model_rows import no_such_model as no_such_logged_model
 from headgate.store.model_names import (
-    check_alias_name,
     check_description,
     check_model_pairs,
-    check_new_alias_name,
     check_registered_model_name,
 )
 from headgate.store.registry import aliases, models, stages, versions
