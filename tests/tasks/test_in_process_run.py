@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def test_work_that_was_told_to_stop_is_killed(store: Store) -> None:
     with too_late as raised, in_process_run(store, stop=stop) as run:
         stop.request("somebody cancelled it")
     assert status(store, run)[0] is RunStatus.KILLED
+    assert raised.value.run_id == run.info.run_id
+
+
+def test_a_signal_kills_the_work_and_the_error_names_its_run(store: Store) -> None:
+    stopped = pytest.raises(RunKilled, match="The audit was stopped: the process got SIGTERM")
+    with stopped as raised, in_process_run(store, subject="The audit", handle_signals=True) as run:
+        signal.raise_signal(signal.SIGTERM)
+    assert status(store, run) == (RunStatus.KILLED, "the process got SIGTERM")
     assert raised.value.run_id == run.info.run_id
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.store.clock import now_ms
 from headgate.store.entities import DatasetInput, Metric, ModelInput, Run, RunContext, RunStatus
-from headgate.store.errors import InvalidInput, NothingMeasured, RunKilled
+from headgate.store.errors import InvalidInput, NothingMeasured
 from headgate.store.validation import EVALUATOR_KEY_TAG
 from headgate.tasks.evaluate import DATASET_CONTEXT, Evaluation
 from headgate.tasks.evaluators.evaluator import EVALUATOR_VERSION, Evaluator
@@ -25,7 +24,7 @@ from headgate.tasks.in_process_run import in_process_run
 from headgate.tasks.promote import champion_of, champion_to_evaluate, ready_model_id
 from headgate.tasks.run_result import earlier_result, result_of
 from headgate.tasks.slices import slice_key
-from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
+from headgate.tasks.stopping import StopRequest
 from headgate.tasks.task_names import CHAMPION_SUFFIX
 
 if TYPE_CHECKING:
@@ -95,37 +94,30 @@ def measure_model(
     """
     said = Evaluator.of(evaluator)
     model_id = ready_model_id(store, model, "it is measured")
-    stop = stop or StopRequest()
     with tempfile.TemporaryDirectory(prefix="headgate-measure-") as name:
         folder = Path(name)
         table, found = read_table(store, data, dataset, folder)
         if reuse and (earlier := measured_before(store, said, model_id, found.digest)) is not None:
             return earlier
-        try:
-            with (
-                raise_on_signals(stop) if handle_signals else nullcontext(),
-                in_process_run(
-                    store,
-                    context=context,
-                    experiment=experiment,
-                    name=run_name,
-                    parent_run_id=parent_run_id,
-                    params={"evaluator": str(said.kind), "target": said.target},
-                    tags={
-                        **(tags or {}),
-                        EVALUATOR_TAG: f"{said.kind}/{EVALUATOR_VERSION}",
-                        EVALUATOR_KEY_TAG: said.key,
-                    },
-                    stop=stop,
-                    clock=clock,
-                ) as run,
-            ):
-                if not run.info.status.terminated:
-                    _measure(store, run, said, model_id, table, found, folder, clock)
-        except Terminated as signal:
-            raise RunKilled(
-                f"The evaluation of {model_id} was stopped: {signal.reason}.", reason=signal.reason
-            ) from signal
+        with in_process_run(
+            store,
+            subject=f"The evaluation of {model_id}",
+            context=context,
+            experiment=experiment,
+            name=run_name,
+            parent_run_id=parent_run_id,
+            params={"evaluator": str(said.kind), "target": said.target},
+            tags={
+                **(tags or {}),
+                EVALUATOR_TAG: f"{said.kind}/{EVALUATOR_VERSION}",
+                EVALUATOR_KEY_TAG: said.key,
+            },
+            stop=stop,
+            handle_signals=handle_signals,
+            clock=clock,
+        ) as run:
+            if not run.info.status.terminated:
+                _measure(store, run, said, model_id, table, found, folder, clock)
     return _evaluation(store, store.runs.get(run.info.run_id), model_id)
 
 

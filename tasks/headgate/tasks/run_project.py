@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.store.clock import now_ms
 from headgate.store.entities import RunContext, RunInfo
-from headgate.store.errors import RunKilled
 from headgate.tasks.process import OnOutput, ProcessScope
 from headgate.tasks.recorded_run import Limits, RecordedRun
 from headgate.tasks.run_request import prepare_run
 from headgate.tasks.run_result import RunResult as RunResult
-from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
+from headgate.tasks.stopping import StopRequest, killed_by_signals
 
 if TYPE_CHECKING:
     from headgate.store.store import Store
@@ -92,26 +90,24 @@ def run_project(
     """
     stop = stop or StopRequest()
     recorded = RecordedRun(store, Limits(stop, timeout, process_scope), clock=clock, on_output=on_output)
-    with raise_on_signals(stop) if handle_signals else nullcontext():
-        try:
-            request = prepare_run(
-                project,
-                entry_point,
-                parameters,
-                home=store.settings.home.expanduser().absolute(),
-                version=version,
-                env=env,
-                run_name=run_name,
-                tags=tags,
-                variables=variables,
-                context=context,
-                working_directory=working_directory,
-                evaluates=evaluates,
-            )
-            return recorded.run(request, experiment=experiment, parent_run_id=parent_run_id, on_start=on_start)
-        except Terminated as signal:
-            raise RunKilled(
-                f"Entry point {entry_point!r} of {project} was stopped: {signal.reason}.",
-                run_id=recorded.run_id,
-                reason=signal.reason,
-            ) from signal
+    with killed_by_signals(
+        stop,
+        f"Entry point {entry_point!r} of {project}",
+        handle_signals=handle_signals,
+        facts=lambda: {"run_id": recorded.run_id},
+    ):
+        request = prepare_run(
+            project,
+            entry_point,
+            parameters,
+            home=store.settings.home.expanduser().absolute(),
+            version=version,
+            env=env,
+            run_name=run_name,
+            tags=tags,
+            variables=variables,
+            context=context,
+            working_directory=working_directory,
+            evaluates=evaluates,
+        )
+        return recorded.run(request, experiment=experiment, parent_run_id=parent_run_id, on_start=on_start)

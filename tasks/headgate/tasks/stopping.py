@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from types import FrameType
+from typing import Any
+
+from headgate.store.errors import RunKilled
 
 # SIGINT is not among them: Python raises KeyboardInterrupt for it.
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -72,3 +75,26 @@ def raise_on_signals(stop: StopRequest) -> Iterator[None]:
     finally:
         for number in ours:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def killed_by_signals(
+    stop: StopRequest, subject: str, *, handle_signals: bool = True, facts: Callable[[], Mapping[str, Any]] = dict
+) -> Iterator[None]:
+    """Let a signal end the block, as :func:`raise_on_signals` does, and have it end with an error of Headgate's.
+
+    Args:
+        stop: is asked by the signal.
+        subject: what the block does, for the message: ``Entry point 'train' of churn``.
+        handle_signals: False leaves the handlers alone; what a host's own raise as :class:`Terminated` ends it all the
+            same.
+        facts: attributes of the error, asked for when it is made.
+
+    Raises:
+        RunKilled: a signal ended the block.
+    """
+    with raise_on_signals(stop) if handle_signals else nullcontext():
+        try:
+            yield
+        except Terminated as signal_:
+            raise RunKilled(f"{subject} was stopped: {signal_.reason}.", reason=signal_.reason, **facts()) from signal_

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.store.clock import now_ms
 from headgate.store.entities import DatasetInput, Metric, Outcome, Run, RunContext, RunStatus
-from headgate.store.errors import DataRejected, HeadgateError, InvalidInput, InvalidSuite, RunKilled
+from headgate.store.errors import DataRejected, HeadgateError, InvalidInput, InvalidSuite
 from headgate.store.validation import VALIDATION_TAG
 from headgate.tasks.expectations.results import (
     DataValidation,
@@ -22,12 +21,10 @@ from headgate.tasks.expectations.suite import SEVERITIES, Suite, load_suite
 from headgate.tasks.expectations.table import read_data
 from headgate.tasks.in_process_run import in_process_run
 from headgate.tasks.run_result import earlier_result
-from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
+from headgate.tasks.stopping import StopRequest
 
 if TYPE_CHECKING:
     from headgate.store.store import Store
-
-"""The tag of a run that validated data: ``pass``, ``reject`` or ``error``."""
 
 _JSON_PATH, _HTML_PATH = "validation/validation.json", "validation/report.html"
 _DATA_DOCS_PATH = "validation/data_docs.html"
@@ -94,30 +91,23 @@ def validate_data(
     if fail_at not in SEVERITIES:
         raise InvalidInput(f"fail_at is {fail_at!r}.", remedy=f"Say {', '.join(SEVERITIES[:-1])} or {SEVERITIES[-1]}.")
     read = load_suite(suite)
-    stop = stop or StopRequest()
-    try:
-        with (
-            raise_on_signals(stop) if handle_signals else nullcontext(),
-            in_process_run(
-                store,
-                context=context,
-                experiment=experiment,
-                name=run_name,
-                parent_run_id=parent_run_id,
-                params={"suite": read.name, "fail_at": fail_at},
-                tags=tags,
-                stop=stop,
-                clock=clock,
-            ) as run,
-        ):
-            if run.info.status.terminated:
-                return _earlier(store, run)
-            with tempfile.TemporaryDirectory(prefix="headgate-data-") as folder:
-                return _validate(store, run, data, read, name, parameters, fail_at, data_docs, Path(folder), clock)
-    except Terminated as signal:
-        raise RunKilled(
-            f"The validation against {read.name!r} was stopped: {signal.reason}.", reason=signal.reason
-        ) from signal
+    with in_process_run(
+        store,
+        subject=f"The validation against {read.name!r}",
+        context=context,
+        experiment=experiment,
+        name=run_name,
+        parent_run_id=parent_run_id,
+        params={"suite": read.name, "fail_at": fail_at},
+        tags=tags,
+        stop=stop,
+        handle_signals=handle_signals,
+        clock=clock,
+    ) as run:
+        if run.info.status.terminated:
+            return _earlier(store, run)
+        with tempfile.TemporaryDirectory(prefix="headgate-data-") as folder:
+            return _validate(store, run, data, read, name, parameters, fail_at, data_docs, Path(folder), clock)
 
 
 def validation_error(validation: DataValidation) -> HeadgateError | None:

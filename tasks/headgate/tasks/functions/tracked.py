@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from headgate.store.entities import RunContext, RunStatus
-from headgate.store.errors import RunKilled
 from headgate.tasks.functions.arguments import params_of_call, secrets_of_call
-from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
+from headgate.tasks.stopping import StopRequest, killed_by_signals
 
 if TYPE_CHECKING:
     from headgate.store.store import Store
@@ -101,13 +100,13 @@ def call_tracked(
         BaseException: what the function raises, once the end is recorded.
     """
     stop = place.stop or StopRequest()
-    with raise_on_signals(stop) if place.handle_signals else nullcontext():
-        try:
-            with _run_of(function, args, kwargs, options, place, stop) as run:
-                value = function(*args, **kwargs)
-                handed_on = run.record(value)
-        except Terminated as signal:
-            raise _killed(function, signal) from signal
+    subject = f"The function {getattr(function, '__qualname__', repr(function))!r}"
+    with (
+        killed_by_signals(stop, subject, handle_signals=place.handle_signals),
+        _run_of(function, args, kwargs, options, place, stop) as run,
+    ):
+        value = function(*args, **kwargs)
+        handed_on = run.record(value)
     return Called(value, handed_on, run)
 
 
@@ -235,11 +234,6 @@ def _call_to_record(
         tags={**source, FUNCTION_TAG: where, **place.tags, **(options.tags or {})},
         user=place.user or source.get("mlflow.user", ""),
     )
-
-
-def _killed(function: Callable[..., Any], signal: Terminated) -> RunKilled:
-    name = getattr(function, "__qualname__", repr(function))
-    return RunKilled(f"The function {name!r} was stopped: {signal.reason}.", reason=signal.reason)
 
 
 @contextmanager
