@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headgate.flows.rendering import RunFacts
 from headgate.store.clock import iso_date
@@ -131,37 +131,23 @@ def open_parent_run(
     before = store.runs.find_by_context(context)
     if before is not None:
         _refuse_second_runner(store, before, now)
-    experiment_id = (
-        store.experiments.get_or_create(plan.experiment, now=now).experiment_id
-        if before is None
-        else before.info.experiment_id
+    run = _open(
+        store,
+        plan,
+        context,
+        before,
+        parameters=parameters,
+        tags=tags,
+        user=user,
+        now=now,
+        lease_owner=owner,
+        lease_seconds=store.settings.lease_seconds,
+        host=socket.gethostname(),
+        pid=os.getpid(),
     )
-    try:
-        run = store.runs.open(
-            experiment_id,
-            context=context,
-            name=plan.pipeline.name,
-            tags=tags,
-            params=parameters,
-            user_id=user,
-            lease_owner=owner,
-            lease_seconds=store.settings.lease_seconds,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            now=now,
-        )
-    except ParamChanged as error:
-        raise _other_parameters(context, error) from error
     if run.info.status.terminated:
         _take_up(store, run, owner, now)
-    return ParentRun(
-        run_id=run.info.run_id,
-        experiment_id=experiment_id,
-        experiment=store.experiments.get(experiment_id).name,
-        context=run.info.context,
-        lease_owner=owner,
-        resumed=before is not None,
-    )
+    return _parent_run(store, run, lease_owner=owner, resumed=before is not None)
 
 
 def join_parent_run(
@@ -191,45 +177,77 @@ def join_parent_run(
         RunNotActive: somebody deleted it.
     """
     context = replace(context, map_index=-1, attempt=1)
-    run = store.runs.find_by_context(context)
-    resumed = run is not None
+    before = run = store.runs.find_by_context(context)
     if run is None or not parameters.items() <= run.params.items() or not tags.items() <= run.tags.items():
-        experiment_id = (
-            store.experiments.get_or_create(plan.experiment, now=now).experiment_id
-            if run is None
-            else run.info.experiment_id
+        run = _open(
+            store,
+            plan,
+            context,
+            before,
+            parameters=parameters,
+            tags=tags,
+            user=user,
+            now=now,
+            parent_run_id=parent_run_id,
         )
-        try:
-            run = store.runs.open(
-                experiment_id,
-                context=context,
-                name=plan.pipeline.name,
-                tags=tags,
-                params=parameters,
-                user_id=user,
-                parent_run_id=parent_run_id,
-                now=now,
-            )
-        except ParamChanged as error:
-            raise _other_parameters(context, error) from error
         if run.info.name != plan.pipeline.name:  # a task beside the pipeline's opened it, and named it otherwise
             store.runs.update(run.info.run_id, name=plan.pipeline.name)
     _reopen(store, run)
+    return _parent_run(store, run, lease_owner="", resumed=before is not None)
+
+
+def _open(
+    store: Store,
+    plan: Plan,
+    context: RunContext,
+    before: Run | None,
+    *,
+    parameters: Mapping[str, str],
+    tags: Mapping[str, str],
+    user: str,
+    now: int,
+    **how: Any,
+) -> Run:
+    """Open the run of a context, in the experiment where an earlier try has it.
+
+    Args:
+        before: the run that an earlier try opened.
+        **how: what else :meth:`headgate.store.runs.Runs.open` takes.
+
+    Raises:
+        InvalidPipeline: the earlier try had other parameters.
+    """
+    if before is None:
+        experiment_id = store.experiments.get_or_create(plan.experiment, now=now).experiment_id
+    else:
+        experiment_id = before.info.experiment_id
+    try:
+        return store.runs.open(
+            experiment_id,
+            context=context,
+            name=plan.pipeline.name,
+            tags=tags,
+            params=parameters,
+            user_id=user,
+            now=now,
+            **how,
+        )
+    except ParamChanged as error:
+        raise InvalidPipeline(
+            f"Pipeline run {context.pipeline_run_id!r} was started with {error.key}={error.old!r}, not {error.new!r}.",
+            remedy="Resume it with the same parameters, or start another pipeline run.",
+            pipeline_run_id=context.pipeline_run_id,
+        ) from error
+
+
+def _parent_run(store: Store, run: Run, *, lease_owner: str, resumed: bool) -> ParentRun:
     return ParentRun(
         run_id=run.info.run_id,
         experiment_id=run.info.experiment_id,
         experiment=store.experiments.get(run.info.experiment_id).name,
         context=run.info.context,
-        lease_owner="",
+        lease_owner=lease_owner,
         resumed=resumed,
-    )
-
-
-def _other_parameters(context: RunContext, error: ParamChanged) -> InvalidPipeline:
-    return InvalidPipeline(
-        f"Pipeline run {context.pipeline_run_id!r} was started with {error.key}={error.old!r}, not {error.new!r}.",
-        remedy="Resume it with the same parameters, or start another pipeline run.",
-        pipeline_run_id=context.pipeline_run_id,
     )
 
 
