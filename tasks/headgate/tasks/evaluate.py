@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from headgate.store.clock import now_ms
 from headgate.store.entities import Dataset, DatasetInput, Metric, ModelInput, RunContext, RunInfo
 from headgate.store.errors import NothingMeasured
+from headgate.tasks.model_ids import ready_model_id
 from headgate.tasks.process import OnOutput, ProcessScope
-from headgate.tasks.promote import champion_to_evaluate, ready_model_id
+from headgate.tasks.promote import champion_to_evaluate
 from headgate.tasks.run_project import run_project
 from headgate.tasks.run_result import RunResult
 from headgate.tasks.stopping import StopRequest

@@ -21,7 +21,8 @@ from headgate.tasks.evaluators.evaluator import EVALUATOR_VERSION, Evaluator
 from headgate.tasks.expectations.table import read_table
 from headgate.tasks.gate_evidence import model_size
 from headgate.tasks.in_process_run import in_process_run
-from headgate.tasks.promote import champion_of, champion_to_evaluate, ready_model_id
+from headgate.tasks.model_ids import ready_model_id
+from headgate.tasks.promote import champion_of, champion_to_evaluate
 from headgate.tasks.run_result import earlier_result, result_of
 from headgate.tasks.slices import slice_key
 from headgate.tasks.stopping import StopRequest

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from headgate.store.errors import InvalidInput
 from headgate.store.targets import parse_target
-from headgate.tasks.promote import candidate_model_id, decide_promotion, promote, promoted_before, roll_back
+from headgate.tasks.model_ids import model_id_of
+from headgate.tasks.promote import decide_promotion, promote, promoted_before, roll_back
 
 if TYPE_CHECKING:
     from headgate.store.deliveries import Claim
@@ -77,7 +78,7 @@ def require_about(
     said = {
         "model_name": model_name,
         "target": None if model_name is None or target is None else str(parse_target(target)),
-        "candidate_model_id": None if candidate is None else candidate_model_id(store, candidate),
+        "candidate_model_id": None if candidate is None else model_id_of(store, candidate),
     }
     for field, value in said.items():
         if value not in (None, getattr(verdict, field)):

@@ -20,6 +20,7 @@ from headgate.tasks.gates.evidence import unmeasured
 from headgate.tasks.gates.explain import failures
 from headgate.tasks.gates.file import load_gate
 from headgate.tasks.gates.model import Gate
+from headgate.tasks.model_ids import model_id_of
 
 if TYPE_CHECKING:
     from headgate.store.deliveries import Claim
@@ -75,7 +76,7 @@ def decide_promotion(
     gate = gate if isinstance(gate, Gate) else load_gate(gate)
     target = str(parse_target(target))
     now = now_ms() if now is None else now
-    model_id = candidate_model_id(store, candidate)
+    model_id = model_id_of(store, candidate)
     contest = read_contest(store, gate, model_name, target, model_id, evaluation_run_ids)
     if not shadow and (standing := _verdict_that_stands(store, gate, model_name, target, contest)) is not None:
         return standing
@@ -153,7 +154,7 @@ def promoted_before(
     passing = store.verdicts.search(
         model_name,
         target=target,
-        candidate_model_id=candidate_model_id(store, candidate),
+        candidate_model_id=model_id_of(store, candidate),
         run_id=run_id,
         outcome=Outcome.PASS,
     )
@@ -286,7 +287,7 @@ def champion_to_evaluate(
         InvalidGate, InvalidInput, NotFound: as :func:`decide_promotion`.
     """
     gate = gate if isinstance(gate, Gate) else load_gate(gate)
-    model_id = candidate_model_id(store, candidate)
+    model_id = model_id_of(store, candidate)
     contest = read_contest(store, gate, model_name, target, model_id, evaluation_run_ids)
     champion = evidence_of(contest.champion) if contest.champion is not None else None
     if champion is None:
@@ -334,43 +335,12 @@ def gate_error(verdict: Verdict) -> HeadgateError | None:
 
 
 def candidate_model_id(store: Store, candidate: str) -> str:
-    """Return the LoggedModel that a model id or a ``models:/`` URI stands for now.
+    """Return the LoggedModel that a candidate's id or ``models:/`` URI stands for now.
 
     Raises:
-        InvalidInput: the URI can't be read.
-        InvalidModel: it is a version that was registered without a LoggedModel.
-        NotFound: the URI names nothing.
+        InvalidInput, InvalidModel, NotFound: as :func:`headgate.tasks.model_ids.model_id_of`.
     """
-    if not candidate.startswith("models:/"):
-        return candidate
-    model_id = store.registry.resolve_model_uri(candidate).model_id
-    if model_id is None:
-        raise InvalidModel(
-            f"{candidate} was registered without a LoggedModel, so there is nothing that was measured on it.",
-            remedy="Log the model with log_model, or create_external_model, and name that one.",
-        )
-    return model_id
-
-
-def ready_model_id(store: Store, model: str, before: str) -> str:
-    """Return the READY LoggedModel that a model id or a ``models:/`` URI stands for now.
-
-    Args:
-        before: what it must be finished for: ``it is registered``.
-
-    Raises:
-        InvalidInput, NotFound: as :func:`candidate_model_id`.
-        InvalidModel: it is not READY, or a version that was registered without a LoggedModel.
-    """
-    model_id = candidate_model_id(store, model)
-    found = store.logged_models.get(model_id)
-    if found.status is not LoggedModelStatus.READY:
-        raise InvalidModel(
-            f"LoggedModel {model_id} ({found.name!r}) is {found.status}, not READY.",
-            remedy=f"Finish logging the model before {before}.",
-            model_id=model_id,
-        )
-    return model_id
+    return model_id_of(store, candidate)
 
 
 def _tell(store: Store) -> None:

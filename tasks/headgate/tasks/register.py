@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from headgate.store.clock import now_ms
-from headgate.tasks.promote import ready_model_id
+from headgate.tasks.model_ids import ready_model_id
 
 if TYPE_CHECKING:
     from headgate.store.entities import ModelVersion

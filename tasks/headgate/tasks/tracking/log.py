@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from headgate.store.clock import now_ms
 from headgate.store.entities import DatasetInput, Metric
 from headgate.store.errors import InvalidInput
+from headgate.tasks.model_ids import model_id_of
 from headgate.tasks.projects.secrets import recorded_value
 from headgate.tasks.tracking.active_model import get_active_model_id
 from headgate.tasks.tracking.runs import run_to_log_to
 from headgate.tasks.tracking.session import current_store
-from headgate.tasks.tracking.uris import model_id_of
 
 if TYPE_CHECKING:
     from headgate.store.artifacts import ArtifactStore

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from headgate.store.clock import now_ms
 from headgate.store.entities import LoggedModelStatus, ModelInput, ModelOutput
 from headgate.store.errors import HeadgateError, InvalidModel
+from headgate.tasks.model_ids import model_id_of
 from headgate.tasks.tracking.active_model import experiment_of_models
 from headgate.tasks.tracking.active_runs import active_run
 from headgate.tasks.tracking.model_files import verified_folder
 from headgate.tasks.tracking.session import current_store
 from headgate.tasks.tracking.source import source_tags
-from headgate.tasks.tracking.uris import find_model, model_id_of
+from headgate.tasks.tracking.uris import find_model
 
 if TYPE_CHECKING:
     from headgate.store.entities import LoggedModel

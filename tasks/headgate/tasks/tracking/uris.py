@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from headgate.store.artifacts import artifact_root_uri
 from headgate.store.entities import LoggedModel
-from headgate.store.errors import InvalidInput, InvalidModel
+from headgate.store.errors import InvalidInput
 
 if TYPE_CHECKING:
     from headgate.store.store import Store
@@ -19,25 +19,6 @@ class ModelPlace:
 
     uri: str
     model: LoggedModel | None = None
-
-
-def model_id_of(store: Store, model: str) -> str:
-    """Return the id of the LoggedModel that an id or a ``models:/`` URI names now.
-
-    Raises:
-        InvalidInput: the URI can't be read.
-        InvalidModel: it names a version that was registered without a LoggedModel.
-        NotFound: it names nothing.
-    """
-    if not model.startswith("models:"):
-        return model
-    model_id = store.registry.resolve_model_uri(model).model_id
-    if model_id is None:
-        raise InvalidModel(
-            f"{model} was registered without a LoggedModel, so nothing can be recorded on it.",
-            remedy="Log the model with log_model, or create_external_model, and name that one.",
-        )
-    return model_id
 
 
 def find_model(store: Store, model: str) -> ModelPlace:
