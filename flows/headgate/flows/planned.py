@@ -49,6 +49,7 @@ class PlannedStep:
         parameters: values as the entry point would get them; what only a run can tell stays a reference, and secrets
             are masked.
         defaults: what the entry point declares and the step leaves out.
+        data: the parameters that the entry point declares as ``path`` or ``uri``: where data are that it reads.
         members: of a sweep, the parameters of each run that differ; empty for a step without one.
     """
 
@@ -62,6 +63,7 @@ class PlannedStep:
     environment: PlannedEnvironment
     commit: str | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
     members: tuple[Mapping[str, str], ...] = ()
     choose: Choice | None = None
     timeout: float | None = None

@@ -203,6 +203,7 @@ def _planned(
         environment=found.environment if found else unseen,
         commit=found.source.checkout.commit if found and found.source.checkout else None,
         defaults=_defaults(step, found.entry_point) if found else {},
+        data=_data(found.entry_point) if found else (),
         members=tuple({key: known.shown(key, template) for key, template in member.items()} for member in members),
         choose=step.choose,
         timeout=step.timeout,
@@ -217,6 +218,10 @@ def _defaults(step: Step, entry_point: EntryPoint) -> dict[str, str]:
         for name, parameter in entry_point.parameters.items()
         if parameter.default is not None and name not in given
     }
+
+
+def _data(entry_point: EntryPoint) -> tuple[str, ...]:
+    return tuple(name for name, parameter in entry_point.parameters.items() if parameter.type in ("path", "uri"))
 
 
 def _notes(pipeline: Pipeline, found: Mapping[str, FoundEntryPoint | None]) -> list[str]:

@@ -111,17 +111,25 @@ def dataset_inlets(
     Args:
         said: what the user gave; an asset of this name is theirs to describe.
         name: of the dataset; None takes that of the file.
-        place: a path or a URI of the data.
+        place: a path or a URI of the data. What is at ``models:/…`` is a model.
     """
     given = list(said)
     if name is None and isinstance(place, str | PurePath):
-        name = re.split(r"[/\\]", str(place))[-1].partition(".")[0]
+        name = _name_at(str(place))
     if any(
         not isinstance(field, str) or not field or "{{" in field or "{%" in field for field in (name, headgate_conn_id)
     ):
         return given
     asset = dataset_asset(name, headgate_conn_id=headgate_conn_id)
     return given if any(getattr(inlet, "name", None) == asset.name for inlet in given) else [*given, asset]
+
+
+def _name_at(place: str) -> str | None:
+    """Return the name of the data at a place, without its ending and the query of a URL; None for a model."""
+    if place.startswith("models:"):
+        return None
+    path = place.partition("?")[0] if "://" in place else place
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1].partition(".")[0]
 
 
 def model_of_asset(asset: Any) -> AssetName | None:

@@ -43,12 +43,28 @@ class PipelineSource:
         """Return the whole id of a task, which is also what its runs are found by."""
         return name if self.group_id is None else f"{self.group_id}.{name}"
 
+    def settled(self, parameter: str) -> str | None:
+        """Return the value of a parameter that every DAG run has; None where it may have another, or is a secret."""
+        from headgate.tasks.projects.secrets import MASK
+
+        if self.given is None or comes_later(self.given.get(parameter)):
+            return None
+        shown = self.plan.parameters.get(parameter)
+        return None if shown == MASK else shown
+
     def __str__(self) -> str:
         """Return what Airflow writes of this into the serialised DAG: the same for the same pipeline."""
         return f"pipeline {self.plan.pipeline.name}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PipelineSource:
         return self
+
+
+def comes_later(value: Any) -> bool:
+    """Tell whether a value is known only when the DAG runs: a template, or what a task returns."""
+    from airflow.sdk import XComArg
+
+    return isinstance(value, XComArg) or (isinstance(value, str) and ("{{" in value or "{%" in value))
 
 
 def callers_file() -> str:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TaskGroup, XComArg
+from airflow.sdk import TaskGroup
 from airflow.sdk.definitions.taskgroup import MappedTaskGroup
 
 from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.pipeline.dag import approval_arguments
 from headgate.airflow.pipeline.params import refuse_missing
-from headgate.airflow.pipeline.source import PipelineSource, callers_file, dag_id_of, outline_of
+from headgate.airflow.pipeline.source import PipelineSource, callers_file, comes_later, dag_id_of, outline_of
 from headgate.airflow.pipeline.tasks import PipelineTasks, TaskOptions, make_tasks
 from headgate.airflow.versions import group_documentation
 from headgate.flows.plan_markdown import plan_markdown
@@ -70,7 +70,7 @@ class PipelineTaskGroup(TaskGroup):
         **group_kwargs: Any,
     ) -> None:
         given = dict(parameters or {})
-        known = {name: value for name, value in given.items() if not _comes_later(value)}
+        known = {name: value for name, value in given.items() if not comes_later(value)}
         plan = outline_of(pipeline, callers_file(), known)
         if group_kwargs.get("prefix_group_id", True) is not True:
             raise InvalidInput(
@@ -110,8 +110,3 @@ class PipelineTaskGroup(TaskGroup):
                     remedy="Take it out, and sweep in the pipeline's file: its members are mapped tasks.",
                 )
             group = group.parent_group
-
-
-def _comes_later(value: Any) -> bool:
-    """Tell whether a value is known only when the DAG runs: a template, or what a task returns."""
-    return isinstance(value, XComArg) or (isinstance(value, str) and ("{{" in value or "{%" in value))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskGroup
 
+from headgate.airflow.pipeline.inlets import step_inlets
 from headgate.airflow.pipeline.operators import (
     ChooseOperator,
     ClosePipelineOperator,
@@ -124,6 +125,7 @@ def _step_tasks(source: PipelineSource, name: str, options: TaskOptions) -> tupl
     kwargs |= options.step_kwargs.get(name, {})
     if not planned.members:
         task = StepOperator(task_id=name, source=source, step=name, **kwargs)
+        task.inlets = step_inlets(source, name, task.inlets)
         return task, task
     mapped = StepOperator.partial(
         task_id=name,
@@ -133,6 +135,7 @@ def _step_tasks(source: PipelineSource, name: str, options: TaskOptions) -> tupl
         map_index_template="{{ task.label }}",
         **kwargs,
     ).expand(member=[dict(member) for member in planned.members])
+    mapped.inlets = step_inlets(source, name, mapped.inlets)
     if planned.choose is None:
         return mapped, mapped
     choose = ChooseOperator(task_id=f"{name}{CHOOSE_SUFFIX}", source=source, step=name, doc_md=kwargs["doc_md"])
@@ -165,6 +168,7 @@ def _promotion_tasks(source: PipelineSource, planned: PlannedPromotion, options:
                 step=planned.evaluate,
                 **kwargs,
             )
+            made["champion"].inlets = step_inlets(source, planned.evaluate, made["champion"].inlets)
         made["gate"] = PipelineGateOperator(
             task_id=source.task_id(f"{PROMOTION}.gate"),
             source=source,
