@@ -7,10 +7,14 @@ again, and which of them is the later one (it is a UUID of version 7).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from headgate.airflow.places import is_uri
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +29,8 @@ RUN_TYPE_TAG = "airflow.run_type"
 BUNDLE_TAG = "airflow.bundle"
 BUNDLE_VERSION_TAG = "airflow.bundle.version"
 COMMIT_TAG = "mlflow.source.git.commit"
+
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +189,27 @@ def bundle_version(context: Context) -> str | None:
     """Return the version of the DAG's code: of a git bundle, the commit that this task was checked out at."""
     bundle: Any = getattr(context["ti"], "bundle_instance", None)
     return getattr(bundle, "version", None)
+
+
+def commit_tags(context: Context, code: str | Path | None = None) -> dict[str, str]:
+    """Return the commit of the DAG's code as a tag for a run: a git bundle's checkout has no ``.git`` to ask.
+
+    Args:
+        code: where the code of the run is, a path or a URI. What is elsewhere than in the checkout has no commit here.
+            None is the DAG's file.
+    """
+    bundle: Any = getattr(context["ti"], "bundle_instance", None)
+    version = bundle_version(context)
+    if version is None or not _COMMIT.fullmatch(version):
+        return {}
+    if code is not None and (is_uri(code) or not _is_in_checkout(Path(code), bundle)):
+        return {}
+    return {COMMIT_TAG: version}
+
+
+def _is_in_checkout(code: Path, bundle: Any) -> bool:
+    """Say whether code is in a bundle; of a git bundle, anywhere in the repository."""
+    return code.resolve().is_relative_to(Path(getattr(bundle, "repo_path", bundle.path)).resolve())
 
 
 def _epoch_ms(moment: datetime | None) -> int | None:

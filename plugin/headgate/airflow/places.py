@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 _URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:|git@)", re.IGNORECASE)
 
 
+def is_uri(place: str | Path) -> bool:
+    """Tell whether a place is a URI rather than a path."""
+    return _URI.match(str(place)) is not None
+
+
 def beside_dag(context: Context, place: str | Path) -> str:
     """Return a path or a URI as a task can use it: a relative path starts at the folder of the DAG's file.
 
     The working folder of a worker is nobody's choice, and differs from that of ``dag.test()``.
     """
     text = str(place)
-    if _URI.match(text) or Path(text).is_absolute():
+    if is_uri(text) or Path(text).is_absolute():
         return text
     return str(Path(context["dag"].folder, text))

@@ -114,18 +114,17 @@ def place_in_task(
     handle_signals: bool,
 ) -> Place:
     """Return what Airflow knows of a call that a task makes."""
-    from headgate.airflow.identity import COMMIT_TAG, actor_of, bundle_version, task_run
+    from headgate.airflow.identity import actor_of, commit_tags, task_run
     from headgate.tasks.functions.tracked import Place
 
-    task, version = task_run(store, context, experiment), bundle_version(context)
+    task = task_run(store, context, experiment)
     return Place(
         store,
         context=task.context,
         experiment=task.experiment,
         parent_run_id=task.parent_run_id,
         run_name=task.name,
-        # A checkout of a git bundle has no .git: its version is the commit.
-        tags={**({COMMIT_TAG: version} if version else {}), **task.tags},
+        tags={**commit_tags(context), **task.tags},
         user=actor_of(context),
         injected=injected,
         stop=stop,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,19 +63,26 @@ def start_task(dag_id: str, task_id: str, run_id: str = "manual__1", try_number:
     return supervise(queue_task(dag_id, task_id, run_id, try_number))
 
 
-def queue_task(dag_id: str, task_id: str, run_id: str = "manual__1", try_number: int = 1) -> Any:
-    """Return a task instance that a supervisor can start, as the scheduler queues it."""
+def queue_task(
+    dag_id: str, task_id: str, run_id: str = "manual__1", try_number: int = 1, bundle: str = "dags-folder"
+) -> Any:
+    """Return the workload of a task that a supervisor can start, as the scheduler queues it for an executor.
+
+    Args:
+        bundle: whose DAGs are read before that, at its newest version.
+    """
     _warm_up()
-    _sync_dags()
+    _sync_dags(bundle)
     return _queue(dag_id, task_id, run_id, try_number)
 
 
-def supervise(instance: Any, bundle: str = "dags-folder", version: str | None = None) -> SupervisedTask:
-    """Start the supervisor of a task instance that is queued, with its DAG's file from a version of a bundle."""
+def supervise(workload: Any) -> SupervisedTask:
+    """Start the supervisor of a task that is queued, with its DAG's file from the version that the workload names."""
+    instance = workload.ti
     dag_id, run_id, task_id, try_number = instance.dag_id, instance.run_id, instance.task_id, instance.try_number
     log_file = f"{dag_id}-{run_id}-{task_id}-{try_number}.log"
     fork = multiprocessing.get_context("fork")
-    supervisor = fork.Process(target=_supervise, args=(instance, log_file, bundle, version))
+    supervisor = fork.Process(target=_supervise, args=(workload, log_file))
     supervisor.start()
     return SupervisedTask(dag_id, run_id, task_id, supervisor, Path(os.environ["AIRFLOW_HOME"], "logs", log_file))
 
@@ -167,10 +175,18 @@ def _client(api: Any) -> Any:
     return client
 
 
-def _supervise(instance: Any, log_file: str, bundle: str, version: str | None) -> None:
+def clear_task(task: SupervisedTask) -> None:
+    """Clear a task that has ended, as the button in Airflow's UI does: its DAG run keeps the version of its bundle."""
+    from airflow.models.taskinstance import clear_task_instances
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        clear_task_instances([_instance(session, task.dag_id, task.run_id, task.task_id)], session)
+
+
+def _supervise(workload: Any, log_file: str) -> None:
     from airflow import settings
     from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
-    from airflow.executors.workloads import BundleInfo
     from airflow.sdk.execution_time import supervisor
 
     supervise_task: Any = getattr(supervisor, "supervise_task", None) or supervisor.supervise  # its name in 3.2
@@ -179,16 +195,16 @@ def _supervise(instance: Any, log_file: str, bundle: str, version: str | None) -
     api = InProcessExecutionAPI()  # with a thread of its own; the application is the one that stands already
     api._app = supervisor.in_process_api_server().app
     supervise_task(
-        ti=instance,
-        bundle_info=BundleInfo(name=bundle, version=version),
-        dag_rel_path=f"{instance.dag_id}.py",
+        ti=workload.ti,
+        bundle_info=workload.bundle_info,
+        dag_rel_path=workload.dag_rel_path,
         token="",
         client=_client(api),
         log_path=log_file,
     )
 
 
-def _sync_dags() -> None:
+def _sync_dags(name: str) -> None:
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
     from airflow.utils.session import create_session
@@ -196,17 +212,22 @@ def _sync_dags() -> None:
     with create_session() as session:
         manager = DagBundlesManager()
         manager.sync_bundles_to_db(session=session)
-    (bundle,) = [found for found in manager.get_all_dag_bundles() if found.name == "dags-folder"]
-    bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+    bundle = manager.get_bundle(name)
+    bundle.initialize()
+    with pytest.MonkeyPatch.context() as patch:
+        # The bag leaves the bundle there; a worker has its own version of it only.
+        patch.setattr(sys, "path", [*sys.path])
+        bag = BundleDagBag(dag_folder=bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
     assert not bag.import_errors, bag.import_errors
-    sync_bag_to_db(bag, bundle.name, bundle.version)
+    version: Any = bundle.get_current_version()
+    sync_bag_to_db(bag, bundle.name, getattr(version, "version", version))  # 3.2 has plain texts
 
 
 def _queue(dag_id: str, task_id: str, run_id: str, try_number: int) -> Any:
+    from airflow.executors.workloads import ExecuteTask
     from airflow.models.dagbag import DBDagBag
     from airflow.models.dagrun import DagRun
     from airflow.sdk import timezone
-    from airflow.sdk.api.datamodels._generated import TaskInstance
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState, TaskInstanceState
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
@@ -227,15 +248,8 @@ def _queue(dag_id: str, task_id: str, run_id: str, try_number: int) -> Any:
         instance = _instance(session, dag_id, run_id, task_id)
         instance.state = TaskInstanceState.QUEUED
         instance.try_number = try_number
-        return TaskInstance(
-            id=instance.id,
-            task_id=task_id,
-            dag_id=dag_id,
-            run_id=run_id,
-            try_number=try_number,
-            map_index=-1,
-            dag_version_id=instance.dag_version_id,
-        )
+        session.flush()
+        return ExecuteTask.make(instance)
 
 
 def _instance(session: Any, dag_id: str, run_id: str, task_id: str) -> Any:

@@ -143,7 +143,7 @@ class EvaluateModelOperator(RunProjectOperator):
         return candidate, champion
 
     def _by_evaluator(self, context: Context, store: Store, gate: Gate | None) -> tuple[Evaluation, Evaluation | None]:
-        from headgate.airflow.identity import task_run
+        from headgate.airflow.identity import commit_tags, task_run
         from headgate.tasks.evaluators.evaluator import Evaluator
         from headgate.tasks.handed_on import model_in
         from headgate.tasks.measure import measure_champion, measure_model
@@ -157,7 +157,7 @@ class EvaluateModelOperator(RunProjectOperator):
             "experiment": task.experiment,
             "run_name": self.run_name or task.name,
             "parent_run_id": task.parent_run_id,
-            "tags": {**self._code_tags(context), **task.tags, **(self.tags or {})},
+            "tags": {**commit_tags(context), **task.tags, **(self.tags or {})},
             "stop": self.stop,
             "handle_signals": False,
         }

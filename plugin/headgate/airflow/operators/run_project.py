@@ -109,9 +109,7 @@ class RunProjectOperator(HeadgateOperator):
         self.log.info("Run %s (%s) in experiment %s", run.run_id, run.name, run.experiment_id)
 
     def _code_tags(self, context: Context) -> dict[str, str]:
-        """Return the commit of a project beside the DAG's file: the checkout of a git bundle has no ``.git`` to ask."""
-        from headgate.airflow.identity import COMMIT_TAG, bundle_version
+        """Return the commit of a project that is in the bundle of the DAG, as it is checked out there."""
+        from headgate.airflow.identity import commit_tags
 
-        version = bundle_version(context)
-        beside = "://" not in str(self.project) and not Path(str(self.project)).is_absolute()
-        return {COMMIT_TAG: version} if version and beside else {}
+        return {} if self.version is not None else commit_tags(context, beside_dag(context, self.project))

@@ -118,16 +118,14 @@ class PipelineOperator(HeadgateOperator):
         return given
 
     def _code_tags(self, context: Context) -> dict[str, str]:
-        """Return the commit of a project in the DAG's bundle: the checkout of a git bundle has no ``.git`` to ask."""
-        from headgate.airflow.identity import COMMIT_TAG, bundle_version
-        from headgate.flows.model import is_remote
+        """Return the commit of a step's project that is in the bundle of the DAG, as it is checked out there."""
+        from headgate.airflow.identity import commit_tags
 
-        version = bundle_version(context)
-        if not version or not self.step:
+        if not self.step:
             return {}
         pipeline = self.source.plan.pipeline
-        project, of_its_own = pipeline.project_of(pipeline.step(self.step))
-        return {} if is_remote(project) or of_its_own is not None else {COMMIT_TAG: version}
+        project, version = pipeline.project_of(pipeline.step(self.step))
+        return {} if version is not None else commit_tags(context, project)
 
     def _tell(self, event: Event) -> None:
         from headgate.flows.events import Decided, Promoted, StepEnded, StepOutput, StepRunEnded

@@ -16,13 +16,15 @@ from tests.gate_everywhere import EVALUATOR, GATE, asked_in_the_shell, logged_mo
 from tests.plugin.airflow.candidates import new_name
 from tests.plugin.airflow.dag_runs import DagRun
 
+COMMIT = "0123abcdef" * 4
+
 RunDag = Callable[..., DagRun]
 
 
 def test_the_same_gate_decides_the_same_wherever_it_is_asked(
     store: Store, run_dag: RunDag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headgate.airflow.identity.bundle_version", lambda _: "0123abc")
+    monkeypatch.setattr("headgate.airflow.identity.bundle_version", lambda _: COMMIT)
     name, gate, data = new_name(), tmp_path / "gate.yaml", tmp_path / "holdout.csv"
     gate.write_text(GATE)
     write_data(data)
@@ -42,7 +44,7 @@ def test_the_same_gate_decides_the_same_wherever_it_is_asked(
     ran = run_dag(dag)
     assert set(ran.states.values()) == {"success"}, ran.states
     assert ran.xcom("measured")["champion"]["run_id"] == ran.xcom("first")["run_id"]
-    assert store.runs.get(ran.xcom("first")["run_id"]).tags["mlflow.source.git.commit"] == "0123abc"
+    assert store.runs.get(ran.xcom("first")["run_id"]).tags["mlflow.source.git.commit"] == COMMIT
     shadow = store.verdicts.get(ran.xcom("watched")["verdict_id"])
     assert (shadow.shadow, shadow.outcome) == (True, "reject")
 
