@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import subprocess
 import sys
 import urllib.request
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,27 @@ def test_other_bytes_than_were_stored_are_found(
     assert not caught.value.retryable
     assert target.read_bytes() == b"what was there"
     assert os.listdir(tmp_path / "folder") == []
+
+
+@pytest.mark.parametrize("megabytes", [2, 40])
+def test_a_download_that_is_given_up_leaves_no_connection_open(
+    s3_store: ArtifactStore, tmp_path: Path, megabytes: int
+) -> None:
+    source = tmp_path / "large.bin"
+    source.write_bytes(bytes(megabytes << 20))
+    s3_store.put_file(source, "file.bin")
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise RuntimeError("stop")
+
+    gc.collect()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(RuntimeError, match="stop"):
+            s3_store.get("file.bin", tmp_path / "copy.bin", progress=stop)
+        gc.collect()  # it warns of each socket that nobody closed
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_objects_that_something_else_wrote_are_read(

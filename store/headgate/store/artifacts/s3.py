@@ -19,6 +19,7 @@ from headgate.store.artifacts.progress import ProgressMeter
 from headgate.store.artifacts.protocol import FileInfo, MultipartUpload, ProgressCallback, StoredFile
 from headgate.store.artifacts.s3_client import new_client, transfer_config
 from headgate.store.artifacts.s3_direct import DirectUploads
+from headgate.store.artifacts.s3_download import download_file
 from headgate.store.artifacts.s3_errors import is_missing, not_deleted, translated_errors
 from headgate.store.artifacts.s3_stream import verified_stream
 from headgate.store.artifacts.walk import checked_source, files_below
@@ -213,9 +214,7 @@ class S3ArtifactStore:
         part = destination.with_name(f"{PART_PREFIX}{secrets.token_hex(8)}")
         try:
             with self._errors(path):
-                self._client().download_file(
-                    self._bucket, self._key(path), str(part), Callback=meter.add, Config=transfer_config()
-                )
+                download_file(self._client(), self._bucket, self._key(path), part, meter.add)
             if (expected := head["Metadata"].get(_SHA256)) is not None:
                 verify_sha256(file_sha256(part), expected, joined(self.uri, path))
             part.replace(destination)
