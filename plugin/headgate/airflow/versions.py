@@ -3,6 +3,7 @@
 * 3.3 gives each task a process group of its own and kills that; 3.2 leaves it in the worker's and kills the process.
 * 3.3 parks a task that asks somebody as awaiting input, 3.2 defers it. Both keep the question of its first try.
 * 3.3 lets the triggers of one store share a stream, and says when it has written their events; 3.2 runs each alone.
+* 3.3 keeps what a task notes over its tries; before, nothing that it leaves outlives the try.
 * A process of Airflow is a task, a server (scheduler, API server, triggerer) or neither (``dag.test()``, a shell).
 """
 
@@ -50,6 +51,33 @@ def shared_stream_producer() -> type[Any]:
     from airflow.triggers.shared_stream import SharedStreamProducer
 
     return SharedStreamProducer
+
+
+def note_over_tries(context: Context, key: str) -> None:
+    """Leave a key behind with a task instance, for as long as its DAG run is there. May run twice."""
+    state: Any = context.get("task_state_store")
+    if state is not None:
+        state.set(key, True)
+
+
+def noted_over_tries(prefix: str, **of: Any) -> set[str]:
+    """Return the keys that task instances left behind, without their prefix; not from inside of a task.
+
+    Args:
+        of: columns and values of these: ``dag_run_id``, or ``dag_id``, ``run_id``, ``task_id`` and ``map_index``.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("airflow.models.task_state_store") is None:
+        return set()
+    from airflow.models.task_state_store import TaskStateStoreModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    where = TaskStateStoreModel.key.startswith(prefix, autoescape=True)
+    with create_session(scoped=False) as session:
+        found = session.scalars(select(TaskStateStoreModel.key).where(where).filter_by(**of)).all()
+    return {key.removeprefix(prefix) for key in found}
 
 
 def in_task() -> bool:

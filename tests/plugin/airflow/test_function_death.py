@@ -33,6 +33,27 @@ with DAG({dag_id!r}, schedule=None):
 
     train()
 """
+DIES_EARLY = """\
+import os
+import signal
+
+from airflow.sdk import DAG, get_current_context, task
+from headgate.airflow import tracked
+
+@tracked
+def fails():
+    raise OSError("no space left")
+
+with DAG("dies_early", schedule=None):
+
+    @task(retries=1)
+    def train():
+        if get_current_context()["ti"].try_number > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        fails()
+
+    train()
+"""
 DECORATED = "@task.headgate({options})"
 WRAPPED = "@task({options})\n    @tracked"
 
@@ -140,3 +161,22 @@ def test_a_task_that_was_marked_failed_while_it_ran(begin: Begin, decorators: st
     assert work.task.state == "failed"
     assert end_dag_run(work.task.dag_id) == "failed"
     assert (work.run.info.status, work.parent.info.status) == ("KILLED", "FAILED")
+
+
+def test_a_retry_that_dies_before_it_calls_anything_leaves_no_run_open(
+    airflow_database: None, airflow_home: Path, store: Store
+) -> None:
+    dag_file = airflow_home / "dags" / "dies_early.py"
+    dag_file.write_text(DIES_EARLY)
+    try:
+        first = Work(start_task("dies_early", "train"), store)
+        first.task.wait()
+        assert first.task.state == "up_for_retry", first.task.log
+        assert (first.run.info.status, first.parent.info.status) == ("FAILED", "RUNNING")
+        second = start_task("dies_early", "train", try_number=2)
+        second.wait()
+        assert second.state == "failed", second.log
+        assert end_dag_run("dies_early") == "failed"
+    finally:
+        dag_file.unlink()
+    assert (first.run.info.status, first.parent.info.status) == ("FAILED", "FAILED")
