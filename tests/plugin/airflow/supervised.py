@@ -10,7 +10,8 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -96,12 +97,52 @@ def set_state(task: SupervisedTask, state: str) -> None:
 
 
 def notice_death(task: SupervisedTask) -> None:
-    """Do what the scheduler does about a task whose process ended without a word."""
+    """Have Airflow's scheduler do what it does when its executor says that a task's process ended without a word."""
     from airflow.utils.session import create_session
 
+    with _scheduler_of(task) as scheduler:
+        with create_session() as session:
+            key = _instance(session, task.dag_id, task.run_id, task.task_id).key
+        scheduler.executor.change_state(key, "failed", remove_running=True)
+
+
+def miss_heartbeat(task: SupervisedTask, timeout_seconds: int = 1) -> None:
+    """Wait until a task's supervisor has been silent for too long, and have Airflow's scheduler do what it does then.
+
+    Args:
+        task: its supervisor is stopped, or dead.
+        timeout_seconds: ``[scheduler] task_instance_heartbeat_timeout``.
+    """
+
+    def missed() -> bool:
+        scheduler._find_and_purge_task_instances_without_heartbeats()
+        return bool(scheduler.executor.event_buffer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", str(timeout_seconds))
+        with _scheduler_of(task) as scheduler:
+            wait_until(missed, "the scheduler to miss the heartbeat")
+
+
+@contextmanager
+def _scheduler_of(task: SupervisedTask) -> Iterator[Any]:
+    """Give a scheduler whose executor started a task; in the end it goes through what the executor says."""
+    from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
+    from airflow.executors.local_executor import LocalExecutor
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.utils.session import create_session
+
+    executor = LocalExecutor()
+    executor.callback_sink = DatabaseCallbackSink()
+    scheduler: Any = SchedulerJobRunner(Job(), executors=[executor])
     with create_session() as session:
-        instance = _instance(session, task.dag_id, task.run_id, task.task_id)
-        instance.handle_failure(error="its process is gone", session=session)
+        session.add(scheduler.job)
+        session.flush()
+        _instance(session, task.dag_id, task.run_id, task.task_id).queued_by_job_id = scheduler.job.id
+    yield scheduler
+    with create_session() as session:
+        scheduler._process_executor_events(executor=executor, session=session)
 
 
 def end_dag_run(dag_id: str, run_id: str = "manual__1") -> str:

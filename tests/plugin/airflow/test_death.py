@@ -14,7 +14,15 @@ import pytest
 from headgate.store import RunContext, Store
 from headgate.store.entities import Run
 from headgate.store.run_ending import STATUS_MESSAGE_TAG
-from tests.plugin.airflow.supervised import SupervisedTask, end_dag_run, notice_death, set_state, start_task, wait_until
+from tests.plugin.airflow.supervised import (
+    SupervisedTask,
+    end_dag_run,
+    miss_heartbeat,
+    notice_death,
+    set_state,
+    start_task,
+    wait_until,
+)
 
 DAG_FILE = """\
 from datetime import timedelta
@@ -145,7 +153,7 @@ def test_a_retry_after_a_killed_task_process_takes_over(begin: Begin) -> None:
     notice_death(first.task)
     assert first.task.state == "up_for_retry"
     assert first.run.info.status == "KILLED"
-    assert first.run.tags[STATUS_MESSAGE_TAG] == "Airflow: the task failed. its process is gone"
+    assert first.run.tags[STATUS_MESSAGE_TAG].startswith("Airflow: the task failed. ")
     second = begin()
     assert (second.run.info.context.attempt, second.run.info.previous_attempt_id) == (2, killed)
     assert second.run.info.parent_run_id == first.parent.info.run_id
@@ -163,6 +171,29 @@ def test_a_supervisor_that_is_killed(begin: Begin) -> None:
     wait_until(lambda: not _alive(task_pid), "the task's process to end")
     wait_until(work.nothing_lives, "the entry point to end")
     assert work.run.info.status == "KILLED"
+
+
+def test_a_supervisor_that_is_not_heard_of_any_more(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADGATE_LEASE_SECONDS", "3")
+    first = begin()
+    supervisor = psutil.Process(first.task.supervisor.pid)
+    supervisor.suspend()
+    try:
+        killed = first.run.info.run_id
+        miss_heartbeat(first.task)
+        assert first.task.state == "up_for_retry"
+        assert (first.run.info.status, first.parent.info.status) == ("KILLED", "RUNNING")
+        assert first.run.tags[STATUS_MESSAGE_TAG].startswith("Airflow: the task failed. ")
+        wait_until(first.nothing_lives, "the entry point to end, of which its supervisor knows nothing")
+        second = begin()
+    finally:
+        supervisor.resume()
+    first.task.wait()
+    assert (second.run.info.status, second.run.info.previous_attempt_id) == ("RUNNING", killed)
+    assert second.task.state == "running"
+    second.task.supervisor.terminate()
+    second.task.wait()
+    wait_until(second.nothing_lives, "the entry point to end")
 
 
 def _alive(pid: int) -> bool:
