@@ -8,6 +8,7 @@ flow would make of it; here that is an answer, too.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from headgate.store.errors import InvalidInput, RunKilled
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import FlowRunInput, State
+    from prefect.client.schemas.objects import FlowRun, FlowRunInput, State
     from prefect.input import RunInput
 
     from headgate.tasks.stopping import StopRequest
@@ -75,14 +76,18 @@ def ask(
 
     flow_run_id = _flow_run_id()
     with _one_at_a_time, get_client(sync_client=True) as client:
+        flow_run = client.read_flow_run(flow_run_id)  # before its answers: one that comes in between is found
         asked = _kept(client, flow_run_id, question, suspend=suspend)
         if (given := _answer(question, asked)) is not None:
             return given
-        key = f"{question.subject}-{1 + sum(each.key.endswith('-schema') for each in asked)}"
-        form = question.form.with_initial_data(description=question.text)
+        key = f"{question.subject}-{1 + _times_asked(question, asked, flow_run)}"
         if suspend:
-            _suspend(flow_run_id, form, key, timeout)
-        _pause(client, flow_run_id, form, key, timeout)
+            _suspend(flow_run_id, question.form.with_initial_data(description=question.text), key, timeout)
+        if (paused := _asked_now(question, flow_run)) is not None:
+            timeout = min(timeout, _left(paused))
+        else:
+            paused = _pause(client, flow_run_id, key, timeout)
+        _show(client, flow_run_id, paused, question, asked)
         _wait(client, flow_run_id, timeout, poll, stop)
         return _answer(question, _kept(client, flow_run_id, question, suspend=suspend))
 
@@ -96,7 +101,34 @@ def _kept(
     return client.filter_flow_run_input(flow_run_id, key_prefix=prefix, limit=_MOST_INPUTS, exclude_keys=set())
 
 
-def _pause(client: SyncPrefectClient, flow_run_id: UUID, form: type[RunInput], key: str, timeout: float) -> None:
+def _times_asked(question: Question[Any], asked: list[FlowRunInput], flow_run: FlowRun) -> int:
+    """Return the highest number that a pause of the question had: each has one of its own, for a key fires once."""
+    policy = flow_run.empirical_policy
+    fired = (_turn(question, key) for key in (policy and policy.pause_keys) or ())
+    return max((*fired, *(_number(each.key) for each in asked)), default=0)
+
+
+def _asked_now(question: Question[Any], flow_run: FlowRun) -> State[Any] | None:
+    """Return the pause in which the same is asked already: that of a task that failed while it waited."""
+    state = flow_run.state
+    if state is None or not state.is_paused() or state.state_details.pause_reschedule:
+        return None
+    return state if _turn(question, state.state_details.pause_key or "") else None
+
+
+def _turn(question: Question[Any], pause_key: str) -> int:
+    """Return the number of a pause of the question; 0 for a pause of something else."""
+    subject, _, number = pause_key.rpartition("-")
+    return int(number) if subject == question.subject and number.isdecimal() else 0
+
+
+def _left(paused: State[Any]) -> float:
+    """Return how long a pause is still waited for, seconds."""
+    ends = paused.state_details.pause_timeout
+    return 0.0 if ends is None else max(0.0, ends.timestamp() - time.time() - _MARGIN_SECONDS)
+
+
+def _pause(client: SyncPrefectClient, flow_run_id: UUID, key: str, timeout: float) -> State[Any]:
     from prefect.exceptions import Abort
     from prefect.input import keyset_from_paused_state
     from prefect.states import Paused
@@ -105,13 +137,35 @@ def _pause(client: SyncPrefectClient, flow_run_id: UUID, form: type[RunInput], k
     paused: State[Any] = Paused(timeout_seconds=int(timeout) + _MARGIN_SECONDS, reschedule=False, pause_key=key)
     keyset = keyset_from_paused_state(paused)
     paused.state_details.run_input_keyset = {str(name): value for name, value in keyset.items()}
-    form.save(keyset, flow_run_id=flow_run_id, _sync=True)  # type: ignore[call-arg]
     try:
         state = propose_state_sync(client, paused, flow_run_id=flow_run_id)
     except Abort as error:
         raise RunKilled(f"The flow run can't wait for an answer any more: {error}") from error
     if not state.is_paused():
         raise RunKilled(f"The flow run is {state.name} and can't wait for an answer.")
+    return state
+
+
+def _show(
+    client: SyncPrefectClient,
+    flow_run_id: UUID,
+    paused: State[Any],
+    question: Question[Any],
+    asked: list[FlowRunInput],
+) -> None:
+    """Keep the text and the form of a pause with the flow run.
+
+    After it is paused: since Prefect 3.9 the server forgets, when a pause begins, what was kept under its keys. And the
+    text first: without a form the server refuses every answer, so nobody answers what can't be read yet.
+    """
+    from prefect.input import keyset_from_paused_state
+
+    keyset = keyset_from_paused_state(paused)
+    kept = {each.key for each in asked}
+    if keyset["description"] not in kept:
+        client.create_flow_run_input(flow_run_id, keyset["description"], json.dumps(question.text))
+    if keyset["schema"] not in kept:
+        question.form.save(keyset, flow_run_id=flow_run_id, _sync=True)
 
 
 def _wait(client: SyncPrefectClient, flow_run_id: UUID, timeout: float, poll: float, stop: StopRequest | None) -> None:
@@ -159,7 +213,8 @@ def _answer(question: Question[F], inputs: list[FlowRunInput]) -> F | None:
 
 
 def _number(key: str) -> int:
-    return int(key.removesuffix("-response").rpartition("-")[2])
+    """Return the number in the key of a form, a text or an answer."""
+    return int(key.rsplit("-", 2)[1])
 
 
 def _flow_run_id() -> UUID:

@@ -22,16 +22,23 @@ def paused_runs(server: PrefectServer, flow_name: str) -> list[dict[str, Any]]:
     return list(post(server, "/flow_runs/filter", wanted))
 
 
+def has_form(server: PrefectServer, flow_run: dict[str, Any]) -> bool:
+    """Say whether a flow run that waits for an answer shows its form: Prefect keeps it a moment after the pause."""
+    schema = flow_run["state"]["state_details"]["run_input_keyset"]["schema"]
+    url = f"{server.api_url}/flow_runs/{flow_run['id']}/input/{schema}"
+    return httpx.get(url, timeout=60, trust_env=False).is_success
+
+
 def answer(server: PrefectServer, flow_run_id: str, run_input: dict[str, Any]) -> dict[str, Any]:
     """Resume a flow run with an answer; return what the server says to it."""
     return dict(post(server, f"/flow_runs/{flow_run_id}/resume", {"run_input": run_input}))
 
 
 def wait_for_question(server: PrefectServer, flow_name: str) -> str:
-    """Wait until a flow run of a flow waits for an answer; return its id."""
+    """Wait until a flow run of a flow shows the form of an answer; return its id."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
-        if found := paused_runs(server, flow_name):
+        if (found := paused_runs(server, flow_name)) and has_form(server, found[0]):
             return str(found[0]["id"])
         time.sleep(0.2)
     raise TimeoutError(f"{flow_name} asked nothing")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from prefect import flow
+from prefect.input.actions import read_flow_run_input
 
+from headgate.prefect import questions
 from headgate.prefect.artifacts.links import verdict_key
 from headgate.prefect.artifacts.publish import newest_artifacts
-from headgate.prefect.tasks.approve_promotion import approve_promotion
+from headgate.prefect.tasks.approve_promotion import ApprovalForm, approve_promotion
 from headgate.store.clock import now_ms
 from headgate.store.entities import Approval, ApprovalDecision, LoggedModelStatus, Verdict
 from headgate.store.errors import GateRejected, InvalidInput, NotApproved, StaleApproval
@@ -18,7 +21,7 @@ from headgate.tasks import approvals
 from headgate.tasks.approvals import approve
 from headgate.tasks.gates.definition import gate_from_definition
 from headgate.tasks.promote import decide_promotion, promote
-from tests.plugin.prefect.answers import answer, answering, wait_for_question
+from tests.plugin.prefect.answers import answer, answering, paused_runs, wait_for_question
 from tests.plugin.prefect.projects import GATE, measured, new_name
 
 if TYPE_CHECKING:
@@ -157,6 +160,51 @@ def test_an_answer_that_a_dead_process_did_not_record_is_not_lost(
     with answering(prefect_server, asks.name, decision="approve", name="Ann"):
         assert asks().actor == "Ann"  # asked once, though the task ran twice
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("fails", ["_show", "_wait"])
+def test_a_task_that_fails_while_it_asks_goes_on_in_the_same_pause(
+    store: Store, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    verdict = decided(store)
+    works, calls = getattr(questions, fails), []
+
+    def fails_first(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 1:
+            raise ConnectionError("Prefect's server is away")
+        return works(*args)
+
+    monkeypatch.setattr(questions, fails, fails_first)
+
+    @flow(name=f"asks-{verdict.model_name}")
+    def asks() -> Approval:
+        return approve_promotion.with_options(retries=1, retry_delay_seconds=0)(verdict, poll_seconds=0.3)
+
+    with answering(prefect_server, asks.name, decision="approve", name="Ann"):
+        assert asks().actor == "Ann"
+    assert len(calls) == 2
+
+
+def test_the_text_can_be_read_before_anybody_can_answer(
+    store: Store, prefect_server: PrefectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = decided(store)
+    asks = asking(verdict, message="Look at the holdout figures.")
+    save, seen = ApprovalForm.save, []
+
+    def looks(keyset: dict[str, str], flow_run_id: UUID, **options: Any) -> None:
+        (flow_run,) = paused_runs(prefect_server, asks.name)
+        seen.append(answer(prefect_server, flow_run["id"], {"decision": "approve", "name": "Ann"})["status"])
+        seen.append(read_flow_run_input(keyset["description"], flow_run_id))
+        save(keyset, flow_run_id=flow_run_id, **options)
+
+    monkeypatch.setattr(ApprovalForm, "save", looks)
+    with answering(prefect_server, asks.name, decision="approve", name="Ann"):
+        asks()
+    refused, text = seen
+    assert refused == "REJECT"
+    assert "Look at the holdout figures." in text
 
 
 def test_a_verdict_that_does_not_pass_is_no_question(store: Store) -> None:
