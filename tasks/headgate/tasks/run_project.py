@@ -10,7 +10,7 @@ from headgate.store.clock import now_ms
 from headgate.store.entities import RunContext, RunInfo
 from headgate.tasks.process import OnOutput, ProcessScope
 from headgate.tasks.recorded_run import Limits, RecordedRun
-from headgate.tasks.run_request import prepare_run
+from headgate.tasks.run_request import RunRequest, prepare_run
 from headgate.tasks.run_result import RunResult as RunResult
 from headgate.tasks.stopping import StopRequest, killed_by_signals
 
@@ -111,3 +111,27 @@ def run_project(
             evaluates=evaluates,
         )
         return recorded.run(request, experiment=experiment, parent_run_id=parent_run_id, on_start=on_start)
+
+
+def run_prepared(
+    request: RunRequest,
+    *,
+    store: Store,
+    experiment: str | None = None,
+    timeout: float | None = None,
+    on_output: OnOutput | None = None,
+    on_start: Callable[[RunInfo], None] | None = None,
+) -> RunResult:
+    """Run what :func:`headgate.tasks.run_request.prepare_run` found fit to run, and record it.
+
+    For who must know that before a store is opened. Arguments, what is raised and what a retry does are those of
+    :func:`run_project`.
+    """
+    stop = StopRequest()
+    recorded = RecordedRun(store, Limits(stop, timeout, ProcessScope.OWN_SESSION), on_output=on_output)
+    with killed_by_signals(
+        stop,
+        f"Entry point {request.entry_point.name!r} of {request.source.name}",
+        facts=lambda: {"run_id": recorded.run_id},
+    ):
+        return recorded.run(request, experiment=experiment, on_start=on_start)

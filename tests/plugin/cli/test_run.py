@@ -34,6 +34,9 @@ entry_points:
     command: "sh -c 'echo oops >&2; exit 3'"
   sleep:
     command: "sh sleep.sh"
+  read:
+    parameters: {data: path}
+    command: "cat {data}"
 """
 
 
@@ -54,12 +57,22 @@ def only_run(store: Store) -> Run:
 
 
 @pytest.mark.parametrize(
-    "words", [("nosuch",), ("nosuch.yaml",), (".", "-e", "nosuch"), ("nosuch.zip",), ("wrong.yaml",)]
+    "words",
+    [
+        ("nosuch",),
+        ("nosuch.yaml",),
+        (".", "-e", "nosuch"),
+        ("nosuch.zip",),
+        ("wrong.yaml",),
+        ("demo", "-P", "n=nosuch"),
+        ("demo", "-P", "data=nosuch", "-e", "read"),
+    ],
 )
 def test_what_is_not_there_is_refused_before_a_store_is_made(
-    headgate: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    headgate: CommandLine, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    assert project.parent == tmp_path
     (tmp_path / "wrong.yaml").write_text("name: p\nsteps: {a: {entry_point: nosuch}}\n")
     assert "nosuch" in headgate.error("run", *words)["message"]
     assert not (tmp_path / "headgate.db").exists()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from headgate.flows.planned import Plan
     from headgate.store.entities import Run, RunContext, RunInfo
     from headgate.store.store import Store
+    from headgate.tasks.run_request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,14 @@ def run(
     pipeline = _is_pipeline(asked)
     _refuse_misplaced(asked, pipeline=pipeline)
     # What can't be run is refused before anything is made, a store neither.
-    planned = _plan(asked) if pipeline else None
-    if planned is None:
-        _refuse_unusable(asked)
-    with open_store(store_url, artifact_root) as store:
-        if planned is not None:
+    if pipeline:
+        planned = _plan(asked)
+        with open_store(store_url, artifact_root) as store:
             _run_pipeline(store, asked, planned)
-        else:
-            _run_project(store, asked)
+    else:
+        request = _prepare(asked)
+        with open_store(store_url, artifact_root) as store:
+            _run_project(store, asked, request)
 
 
 def _is_pipeline(asked: Asked) -> bool:
@@ -136,39 +137,37 @@ def _plan(asked: Asked) -> Plan:
     )
 
 
-def _refuse_unusable(asked: Asked) -> None:
-    """Refuse a project or an entry point that is not on this machine; what is elsewhere is looked at by the run."""
-    from headgate.tasks.projects.mlproject import find_entry_point
-    from headgate.tasks.projects.source import is_fetched, load_project
+def _prepare(asked: Asked) -> RunRequest:
+    from headgate.tasks.run_request import prepare_run
 
-    if not is_fetched(asked.project):
-        home = read_settings().home.expanduser().absolute()
-        found = load_project(asked.project, version=asked.version, home=home)
-        find_entry_point(found, asked.entry_point or "main")
+    name = asked.entry_point or "main"
+    return prepare_run(
+        asked.project,
+        name,
+        asked.parameters,
+        home=read_settings().home.expanduser().absolute(),
+        version=asked.version,
+        env=asked.env,
+        run_name=asked.run_name,
+        context=_context(asked, name),
+    )
 
 
-def _run_project(store: Store, asked: Asked) -> None:
-    from headgate.tasks.run_project import run_project
+def _run_project(store: Store, asked: Asked, request: RunRequest) -> None:
+    from headgate.tasks.run_project import run_prepared
 
     started: list[RunInfo] = []
-    name = asked.entry_point or "main"
 
     def on_start(info: RunInfo) -> None:
         started.append(info)
-        progress.began(name, f"run {info.run_id} ({info.name})")
+        progress.began(request.entry_point.name, f"run {info.run_id} ({info.name})")
 
     try:
         with make_progress(as_json=asked.as_json) as progress:
-            run_project(
-                asked.project,
-                name,
-                asked.parameters,
+            run_prepared(
+                request,
                 store=store,
-                context=_context(asked, name),
                 experiment=asked.experiment,
-                version=asked.version,
-                env=asked.env,
-                run_name=asked.run_name,
                 timeout=asked.timeout,
                 on_output=progress.line,
                 on_start=on_start,
