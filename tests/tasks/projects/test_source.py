@@ -15,7 +15,7 @@ import pytest
 
 from headgate.store.errors import EnvironmentUnavailable, InvalidProject, ProjectUnavailable
 from headgate.tasks.projects.git import GitState, parse_state, resolve_remote, state_of
-from headgate.tasks.projects.source import Source, is_fetched, resolve_source
+from headgate.tasks.projects.source import Source, resolve_source
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -103,6 +103,7 @@ class TestFolders:
             ("{}/project#../other", "leads out of the project", "Give a folder below the top"),
             ("{}/project#/etc", "leads out of the project", "Give a folder below the top"),
             ("{}/project#link", "no subdirectory 'link'", ""),
+            ("{}/project#zzz", "no subdirectory 'zzz'", "Name a folder of it behind #"),
             ("{}/project/MLproject", "is a file", "its entry point with -e"),
             ("{}/none.zip", "can't be read", "Check the path"),
             ("", "has no path", "Give a folder"),
@@ -353,18 +354,3 @@ class TestArchives:
     def test_archives_have_no_versions(self, archive: Path, home: Path) -> None:
         with pytest.raises(InvalidProject, match="not in a git repository"):
             resolve_source(archive, version="v1", home=home)
-
-
-@pytest.mark.parametrize(
-    ("uri", "fetched"),
-    [
-        ("https://example.org/it.git#inside", True),
-        ("git@example.org:team/it.git", True),
-        ("https://example.org/it.zip", True),
-        ("file:///projects/it", False),
-        ("projects/it#inside", False),
-        ("it.zip", False),
-    ],
-)
-def test_what_is_fetched_is_told_by_its_uri(uri: str, fetched: bool) -> None:
-    assert is_fetched(uri) is fetched

@@ -119,12 +119,6 @@ def folder_source(uri: str | Path) -> Source | None:
     raise _no_such_folder(local)
 
 
-def is_fetched(uri: str | Path) -> bool:
-    """Tell whether a project is fetched from a server, by what is written alone."""
-    text = str(uri).strip("'\"")
-    return _GIT_URL.match(text) is not None and not text.startswith("file:")
-
-
 def _split(text: str) -> tuple[str, str]:
     place, _, subdirectory = text.partition("#")
     if subdirectory.startswith("/") or ".." in subdirectory.split("/"):
@@ -220,7 +214,8 @@ def _inside(folder: Path, subdirectory: str) -> Path:
     if not directory.resolve().is_relative_to(folder.resolve()) or not directory.is_dir():
         raise InvalidProject(
             f"The project has no subdirectory {subdirectory!r}.",
-            remedy=_did_you_mean(subdirectory, (path.name for path in folder.iterdir() if path.is_dir())),
+            remedy=_did_you_mean(subdirectory, (path.name for path in folder.iterdir() if path.is_dir()))
+            or "Name a folder of it behind #, or leave that out for the project at the top.",
             uri=str(folder),
         )
     return directory
