@@ -186,6 +186,28 @@ def test_folder_that_cannot_be_made_is_a_setting_to_correct(tmp_path: Path) -> N
         open_store(f"sqlite:///{tmp_path}/file/headgate.db")
 
 
+def test_a_folder_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="which is a folder") as raised:
+        open_store(f"sqlite:///{tmp_path}")
+
+    assert raised.value.remedy == "Name a file in it: sqlite:///path/to/headgate.db."
+
+
+def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/headgate.db"
+    open_store(url).close()
+
+    database = Database(store_url(url, Settings()), Settings())
+    with database.read() as connection:
+        connection.execute(sa.text("PRAGMA query_only=ON"))  # of the pooled connection
+    with pytest.raises(StoreUnavailable, match="readonly database") as raised:
+        database.transact(lambda connection: connection.execute(sa.text("DELETE FROM headgate_run")))
+
+    database.close()
+    assert "may write this file and its folder" in raised.value.remedy
+    assert ".." not in raised.value.message
+
+
 def test_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.db"
     path.write_text("these are my notes, not a database\n" * 100)

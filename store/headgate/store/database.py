@@ -49,6 +49,11 @@ _DRIVERS = {
     "mariadb": ("mariadb+pymysql", "pymysql", "mysql"),
 }
 _ATTEMPTS = 6
+_SQLITE_REMEDY = (
+    "Check that you may write this file and its folder, and that the disk has room; or name another with --store or "
+    "HEADGATE_STORE_URL. Then try again."
+)
+_SERVER_REMEDY = "Check that the database runs and that the store URL is right; then try again."
 # Drivers take a password from the query, too: `postgresql://host/database?password=…`.
 _SECRET = re.compile("pass|pwd|secret|token", re.IGNORECASE)
 
@@ -207,8 +212,8 @@ class Database:
             yield
         except (OperationalError, InterfaceError) as error:
             raise StoreUnavailable(
-                f"The store at {self.display_url} did not answer: {error.orig}.",
-                remedy="Check that the database runs and that the store URL is right; then try again.",
+                f"The store at {self.display_url} did not answer: {str(error.orig).rstrip('.')}.",
+                remedy=_SQLITE_REMEDY if self.dialect == "sqlite" else _SERVER_REMEDY,
                 url=self.display_url,
             ) from error
         except DatabaseError as error:
@@ -241,7 +246,13 @@ class Database:
         return engine
 
     def _sqlite_engine(self) -> Engine:
-        folder = Path(str(self.url.database)).parent
+        file = Path(str(self.url.database))
+        if file.is_dir():
+            raise InvalidSettings(
+                f"The store URL names {file}, which is a folder.",
+                remedy="Name a file in it: sqlite:///path/to/headgate.db.",
+            )
+        folder = file.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -39,9 +39,13 @@ _LOCK_PAUSE_SECONDS = 0.1
 def current_revision(database: Database) -> str | None:
     """Return the revision that the database is at; None when it holds no tables of Headgate's.
 
+    Looking makes no SQLite file.
+
     Raises:
         StoreUnavailable: the database did not answer; a retry may help.
     """
+    if database.dialect == "sqlite" and not Path(str(database.url.database)).exists():
+        return None
     with database._translated(), database.engine.connect().execution_options(headgate_read_only=True) as connection:
         return _read_revision(connection)
 
@@ -50,20 +54,21 @@ def ensure_schema(database: Database, settings: Settings) -> None:
     """Check that the database fits this code; make a new SQLite file ready.
 
     Raises:
-        SchemaOutdated: the database is empty or older; ``headgate db upgrade`` brings it up to date.
+        SchemaOutdated: the database is a server's and empty, or a SQLite file of somebody else's, or older; ``headgate
+            db upgrade`` brings it up to date.
         SchemaTooNew: the database was upgraded by a newer Headgate.
     """
     current = current_revision(database)
     if current == HEAD:
         return
-    _refuse_newer(current)
-    if settings.auto_migrate or (current is None and database.dialect == "sqlite"):
+    _refuse_newer(database, current)
+    if settings.auto_migrate or (current is None and database.dialect == "sqlite" and _is_empty(database)):
         upgrade(database)
         return
     state = "holds no tables of Headgate's yet" if current is None else f"is at revision {current}, not {HEAD}"
     raise SchemaOutdated(
         f"The store {database.display_url} {state}.",
-        remedy="Run: headgate db upgrade",
+        remedy="Run: headgate db upgrade (with --store or HEADGATE_STORE_URL naming this store).",
         current=current,
         head=HEAD,
     )
@@ -88,7 +93,7 @@ def upgrade(database: Database, *, back_up: bool = True) -> tuple[str | None, st
         before = _read_revision(connection)
         if before == HEAD:
             return before, HEAD
-        _refuse_newer(before)
+        _refuse_newer(database, before)
         if before is not None and back_up and database.dialect == "sqlite":
             _copy_sqlite(Path(str(database.url.database)), before)
         config = alembic_config()
@@ -107,10 +112,17 @@ def alembic_config() -> Config:
     return config
 
 
-def _refuse_newer(current: str | None) -> None:
+def _is_empty(database: Database) -> bool:
+    """Say whether a database holds nothing at all: a file of another program's is no new store."""
+    with database.read() as connection:
+        return not sa.inspect(connection).get_table_names()
+
+
+def _refuse_newer(database: Database, current: str | None) -> None:
     if current is not None and current not in _known_revisions():
         raise SchemaTooNew(
-            f"The store is at revision {current}, which this Headgate (revision {HEAD}) does not know.",
+            f"The store {database.display_url} is at revision {current}, which this Headgate (revision {HEAD}) "
+            "does not know.",
             remedy="Install the Headgate that upgraded it, or a newer one.",
             current=current,
             head=HEAD,

@@ -353,6 +353,7 @@ def test_db_upgrade_and_status(tmp_path: Path) -> None:
         "head": HEAD,
         "up_to_date": False,
     }
+    assert not (tmp_path / "new").exists()
     assert headgate.json("db", "upgrade") == {"before": None, "after": HEAD, "changed": True}
     assert headgate.json("db", "upgrade") == {"before": HEAD, "after": HEAD, "changed": False}
     assert headgate.json("db", "status")["up_to_date"] is True
