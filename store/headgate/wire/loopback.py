@@ -77,6 +77,8 @@ class Loopback:
             "MLFLOW_TRACKING_USERNAME": "",
             "MLFLOW_TRACKING_PASSWORD": "",
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            # A link to an endpoint that is gone when somebody reads it.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "NO_PROXY": here,
             "no_proxy": here,
         }

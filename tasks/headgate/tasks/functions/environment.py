@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from headgate.store.store import Store
     from headgate.wire.loopback import Loopback
 
-# A link to an endpoint that is gone when somebody reads it.
-_QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
-
 _lock = threading.Lock()
 _holders = 0
 _held: ContextVar[bool] = ContextVar("headgate_holds_environment", default=False)
@@ -57,7 +54,7 @@ def environment_of(store: Store, info: RunInfo, user: str) -> Iterator[None]:
 
         with (
             Loopback(store, info, user, new_token()) as endpoint,
-            _variables({**variables, **endpoint.environment, **_QUIET}),
+            _variables({**variables, **endpoint.environment}),
             _mlflow_at(endpoint),
         ):
             yield
