@@ -304,6 +304,8 @@ def test_rules_are_configurable_checked_and_follow_the_model(store: Store) -> No
             store.stages.set("renamed", order=order, now=NOW)
     with pytest.raises(StageRefused, match="leaves out"):
         store.stages.set("renamed", order=["None", "Production"], now=NOW)
+    with pytest.raises(InvalidInput, match="Staging is to hold one version at a time, and is not in the order"):
+        store.stages.set("renamed", order=["None", "Production"], single=["staging"], now=NOW)
     with pytest.raises(NotFound):
         store.stages.set("nobody", now=NOW)
 

@@ -46,7 +46,7 @@ class ModelStages:
         model_name: str,
         *,
         order: Iterable[str] = DEFAULT_ORDER,
-        single: Iterable[str] = DEFAULT_SINGLE,
+        single: Iterable[str] | None = None,
         now: int,
         actor: str = "",
     ) -> StageRules:
@@ -56,7 +56,7 @@ class ModelStages:
             model_name: an existing registered model.
             order: the stages that its versions may be in, in the order in which they are entered; ``None`` first, and
                 ``Archived`` last if it is among them.
-            single: stages that hold one version at a time.
+            single: stages of the order that hold one version at a time; None is Production, where it is among them.
             now: UTC epoch ms.
             actor: who sets them, for the record.
 
@@ -66,12 +66,7 @@ class ModelStages:
             StageRefused: several versions are in a stage that is to hold one, or one is in a stage that is left out.
         """
         stages = _checked_order(order)
-        alone = tuple(dict.fromkeys(canonical_stage(stage) for stage in single if canonical_stage(stage) in stages))
-        if NO_STAGE in alone or ARCHIVED in alone:
-            raise InvalidInput(
-                f"{NO_STAGE} and {ARCHIVED} are where versions wait and rest: they hold as many as there are.",
-                remedy="Name Staging or Production.",
-            )
+        alone = _checked_single(single, stages)
         rules = StageRules(model_name, stages, alone, now, checked_actor(actor), self._workspace)
 
         def work(conn: Connection) -> StageRules:
@@ -195,6 +190,24 @@ def _checked_order(order: Iterable[str]) -> tuple[str, ...]:
                 f"The order {', '.join(stages) or '()'} {fault}.", remedy=f"Write it as {', '.join(DEFAULT_ORDER)}."
             )
     return stages
+
+
+def _checked_single(single: Iterable[str] | None, order: tuple[str, ...]) -> tuple[str, ...]:
+    if single is None:
+        return tuple(stage for stage in DEFAULT_SINGLE if stage in order)
+    alone = tuple(dict.fromkeys(canonical_stage(stage) for stage in single))
+    if NO_STAGE in alone or ARCHIVED in alone:
+        raise InvalidInput(
+            f"{NO_STAGE} and {ARCHIVED} are where versions wait and rest: they hold as many as there are.",
+            remedy="Name Staging or Production.",
+        )
+    for stage in alone:
+        if stage not in order:
+            raise InvalidInput(
+                f"{stage} is to hold one version at a time, and is not in the order {', '.join(order)}.",
+                remedy="Name stages of the order.",
+            )
+    return alone
 
 
 def _require_kept(conn: Connection, rules: StageRules) -> None:

@@ -28,7 +28,7 @@ _ACTOR = "Who does it, for the record. Default: the user of HEADGATE_TOKEN, or e
 @click.command()
 @click.argument("name")
 @target_option(required=True, said="What is guarded: @alias, or Staging or Production.")
-@click.option("--gate", "gate_file", metavar="FILE", help="The gate; None keeps the one that guards it.")
+@click.option("--gate", "gate_file", metavar="FILE", help="The gate. Default: the one that guards it.")
 @click.option("--approver", "approvers", metavar="WHO", multiple=True, help="Whose approval counts. Repeatable.")
 @click.option("--quorum", type=click.IntRange(0), help="How many people have to approve. Default: 1 with approvers.")
 @click.option(
@@ -174,7 +174,7 @@ def stages(
 ) -> None:
     """Show the stage rules of the model NAME, or set them: versions go forward one stage at a time, and never jump."""
     from headgate.store.clock import now_ms
-    from headgate.store.stage_rules import DEFAULT_ORDER, DEFAULT_SINGLE
+    from headgate.store.stage_rules import DEFAULT_ORDER
     from headgate.store.tokens import TokenRole
 
     if free and (order is not None or single is not None):
@@ -187,7 +187,7 @@ def stages(
             store.stages.set(
                 name,
                 order=_listed(order) if order is not None else DEFAULT_ORDER,
-                single=_listed(single) if single is not None else DEFAULT_SINGLE,
+                single=_listed(single) if single is not None else None,
                 now=now_ms(),
                 actor=who.name,
             )

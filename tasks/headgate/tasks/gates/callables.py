@@ -110,5 +110,5 @@ def _function(reference: str) -> Any:
 
 
 def _problem(check: Function, what: str) -> FunctionAnswer:
-    said = " ".join(f"{check.callable} {what}".split()).rstrip(".")
+    said = " ".join(f"the function {check.callable} {what}".split()).rstrip(".")
     return FunctionAnswer(check.key, Outcome.ERROR, problem=said[:1000])
