@@ -7,13 +7,12 @@ never opened for it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from headgate.airflow.versions import in_server, in_task
+from headgate.store.access import StoreAccess, environment_names_store, read_url
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -23,24 +22,7 @@ if TYPE_CHECKING:
 CONNECTION_TYPE = "headgate"
 DEFAULT_CONN_ID = "headgate_default"
 
-# What stands in the environment names a store: without any of these, the store would be one that nobody has chosen.
-_ENVIRONMENT = ("HEADGATE_STORE_URL", "HEADGATE_HOME")
 _SERVER_DIALECTS = ("mariadb", "mysql", "postgres", "postgresql")
-
-
-@dataclass(frozen=True, slots=True)
-class StoreAccess:
-    """Where the store is, and how to get in. Secrets are in no ``repr``.
-
-    Args:
-        url: of the store's database; None takes the environment's.
-        artifact_root: None takes the environment's.
-        settings: name → value of other settings, over the environment's.
-    """
-
-    url: str | None = field(default=None, repr=False)
-    artifact_root: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 # What connections said to tasks of this process: ``dag.test()`` hears of the end of a DAG run outside of any task,
@@ -61,14 +43,10 @@ def open_store_of(conn_id: str = DEFAULT_CONN_ID) -> Iterator[Store]:
         StoreUnavailable: the database did not answer; a retry may help.
         SchemaOutdated: the database needs ``headgate db upgrade``.
     """
-    from headgate.store.settings import Settings
-    from headgate.store.store import open_store
-
     access = store_access(conn_id)
     if in_task():
         _said[conn_id] = access
-    settings = Settings(**access.settings)
-    with open_store(access.url, artifact_root=access.artifact_root, settings=settings) as store:
+    with access.open() as store:
         yield store
 
 
@@ -88,7 +66,7 @@ def store_access(conn_id: str) -> StoreAccess:
     except AirflowNotFoundException:
         if conn_id in _said and not in_task() and not in_server():
             return _said[conn_id]
-        if conn_id == DEFAULT_CONN_ID and any(os.environ.get(name) for name in _ENVIRONMENT):
+        if conn_id == DEFAULT_CONN_ID and environment_names_store():
             return StoreAccess()
         raise InvalidSettings(
             f"There is no Airflow connection {conn_id!r}"
@@ -132,8 +110,7 @@ def access_of(connection: Connection) -> StoreAccess:
 
 def _url(connection: Connection, extra: dict[str, Any]) -> str | None:
     """Return the store's URL from the extra, or from host, port and schema, with the connection's login in it."""
-    from sqlalchemy import URL, make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy import URL
 
     from headgate.store.errors import InvalidSettings
 
@@ -151,14 +128,8 @@ def _url(connection: Connection, extra: dict[str, Any]) -> str | None:
             )
         url = URL.create(dialect, host=connection.host, port=connection.port, database=connection.schema or None)
     else:
-        try:
-            url = make_url(said)
-        except (ArgumentError, ValueError) as error:
-            raise InvalidSettings(
-                f"The store URL of the Airflow connection {connection.conn_id!r} can't be read.",
-                remedy="Write it as sqlite:////path/to/file.db, postgresql://user@host/database or mysql://….",
-                conn_id=connection.conn_id,
-            ) from error
+        subject = f"The store URL of the Airflow connection {connection.conn_id!r}"
+        url = read_url(said, subject, conn_id=connection.conn_id)
     if connection.login and url.username is None:
         url = url.set(username=connection.login)
     if connection.password and url.password is None and url.get_backend_name() != "sqlite":

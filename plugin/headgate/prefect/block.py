@@ -9,7 +9,7 @@ from prefect.blocks.core import Block
 from pydantic import Field, SecretStr, model_validator
 
 if TYPE_CHECKING:
-    from headgate.prefect.store_access import StoreAccess
+    from headgate.store.access import StoreAccess
     from headgate.store.store import Store
 
 

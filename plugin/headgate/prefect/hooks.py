@@ -21,7 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.prefect.store_access import StoreAccess, named_store, opened
+from headgate.prefect.store_access import named_store, opened
+from headgate.store.access import StoreAccess
 from headgate.store.errors import InvalidSettings
 
 if TYPE_CHECKING:

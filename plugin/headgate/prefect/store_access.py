@@ -10,10 +10,11 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from headgate.store.access import StoreAccess, environment_names_store, read_url
 
 if TYPE_CHECKING:
     from headgate.prefect.block import HeadgateStore
@@ -21,26 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_BLOCK = "default"
 
-# What stands in the environment names a store, before any block of the default name does.
-_ENVIRONMENT = ("HEADGATE_STORE_URL", "HEADGATE_HOME")
 # What a block says is asked for again after this: somebody may have edited it.
 _BLOCK_SECONDS = 60.0
 _SETTINGS = ("workspace", "s3_endpoint_url", "s3_access_key_id", "s3_secret_access_key")
-
-
-@dataclass(frozen=True, slots=True)
-class StoreAccess:
-    """Where the store is, and how to get in. Secrets are in no ``repr``.
-
-    Args:
-        url: of the store's database; None takes the environment's.
-        artifact_root: None takes the environment's.
-        settings: name → value of other settings, over the environment's.
-    """
-
-    url: str | None = field(default=None, repr=False)
-    artifact_root: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 _lock = threading.RLock()
@@ -106,7 +90,7 @@ def named_store(block: str | None = None) -> StoreAccess | None:
                 block=block,
             )
         return found
-    if any(os.environ.get(name) for name in _ENVIRONMENT):
+    if environment_names_store():
         return StoreAccess()
     return _access_of_block(DEFAULT_BLOCK)
 
@@ -115,14 +99,13 @@ def named_store(block: str | None = None) -> StoreAccess | None:
 def opened(access: StoreAccess) -> Iterator[Store]:
     """Give the store that this process has open, or open it; errors as of :func:`headgate.store.open_store`."""
     from headgate.store.settings import Settings
-    from headgate.store.store import open_store
 
     settings = Settings(**access.settings)
     key = (os.getpid(), access.url, access.artifact_root, settings.model_dump_json(), _secrets_of(settings))
     with _lock:
         store = _stores.get(key)
         if store is None:
-            store = _stores[key] = open_store(access.url, artifact_root=access.artifact_root, settings=settings)
+            store = _stores[key] = access.open()
     yield store
 
 
@@ -147,7 +130,7 @@ def access_of(block: HeadgateStore) -> StoreAccess:
     """
     said = {name: getattr(block, name) for name in _SETTINGS}
     settings = {name: value for name, value in said.items() if value not in (None, "")}
-    url = _parsed(block.url)
+    url = read_url(block.url, "The URL of the HeadgateStore block")
     if block.password is not None and url.get_backend_name() != "sqlite":
         url = url.set(password=block.password.get_secret_value())
     return StoreAccess(url.render_as_string(hide_password=False), block.artifact_root or None, settings)
@@ -155,32 +138,18 @@ def access_of(block: HeadgateStore) -> StoreAccess:
 
 def without_password(text: str) -> tuple[str, str | None]:
     """Return a URL without its password, and the password; one that can't be read comes back as it is."""
-    from sqlalchemy import URL, make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy import URL
+
+    from headgate.store.errors import InvalidSettings
 
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
+        url = read_url(text, "The URL")
+    except InvalidSettings:
         return text, None
     if url.password is None:
         return text, None
     bare = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query)
     return bare.render_as_string(hide_password=False), str(url.password)
-
-
-def _parsed(text: str) -> Any:
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    from headgate.store.errors import InvalidSettings
-
-    try:
-        return make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise InvalidSettings(
-            "The URL of the HeadgateStore block can't be read.",
-            remedy="Write it as sqlite:////path/to/file.db, postgresql://user@host/database or mysql://….",
-        ) from error
 
 
 def _access_of_block(name: str) -> StoreAccess | None:

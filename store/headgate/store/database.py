@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import (
-    ArgumentError,
     DatabaseError,
     DBAPIError,
     InterfaceError,
@@ -31,6 +30,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 
+from headgate.store.access import read_url
 from headgate.store.dialects import may_retry
 from headgate.store.driver_statements import as_sqlalchemys
 from headgate.store.errors import InvalidSettings, StoreUnavailable
@@ -70,14 +70,7 @@ def store_url(url: str | None, settings: Settings) -> URL:
     said = url or (settings.store_url.get_secret_value() if settings.store_url else None)
     if said is None:
         return URL.create("sqlite", database=str((settings.home / "headgate.db").expanduser().absolute()))
-    try:
-        parsed = make_url(said)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        # The text itself may hold a password: it is not repeated.
-        raise InvalidSettings(
-            "The store URL can't be read.",
-            remedy="Write it as sqlite:///path/to/file.db, postgresql://user@host/database or mysql://user@host/database.",
-        ) from error
+    parsed = read_url(said, "The store URL")
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_url(parsed)
     if parsed.get_backend_name() in ("http", "https"):
