@@ -16,7 +16,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.links import RunLink
 from headgate.airflow.operators.base import StoreTask
-from headgate.airflow.tracked import checked_returns
+from headgate.tasks.functions.returns import checked_returns
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,7 +36,7 @@ class HeadgateDecoratedOperator(StoreTask, DecoratedOperator, PythonOperator):
         run_name: None is the task's id, with the label of a mapped one.
         tags: of the run.
         environment: lead ``mlflow.*`` and child processes to the run by variables of the task's process.
-        returns: what the task hands on, see :class:`headgate.airflow.tracked.Returns`.
+        returns: what the task hands on, see :class:`headgate.tasks.functions.returns.Returns`.
     """
 
     template_fields: Sequence[str] = (

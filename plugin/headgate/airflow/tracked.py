@@ -6,12 +6,11 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from headgate.airflow.connection import DEFAULT_CONN_ID, open_store_of
-from headgate.store.errors import InvalidInput
+from headgate.tasks.functions.returns import Returns, checked_returns
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,19 +24,6 @@ _LONGEST_VALUE = 48_000
 _log = logging.getLogger("airflow.task.headgate")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class Returns(StrEnum):
-    """What a task hands on that called a function.
-
-    ``auto``: what the function returned, with ``models:/…`` for each model and a URI for each file; the reference to
-    the run where that is nothing, or nothing that is small and plain. ``value``: the former in any case, as Airflow and
-    its XCom backend can carry it. ``reference``: the latter in any case.
-    """
-
-    AUTO = "auto"
-    VALUE = "value"
-    REFERENCE = "reference"
 
 
 @overload
@@ -76,7 +62,9 @@ def tracked(
         run_name: None is the task's id, with the label of a mapped one.
         tags: of the run.
         environment: lead ``mlflow.*`` and child processes to the run by variables of the task's process.
-        returns: what the call returns in a task, and so its XCom: ``auto``, ``value`` or ``reference``.
+        returns: what the call returns in a task, and so its XCom: ``auto``, ``value`` or ``reference``;
+            see :class:`headgate.tasks.functions.returns.Returns`. A value that is large or not plain, ``auto`` replaces
+            by the reference to the run.
 
     Raises:
         InvalidInput: ``returns`` is none of these.
@@ -91,17 +79,6 @@ def tracked(
         return tracked_at(place, inner, options, returns=partial(_handed_on_here, kind))
 
     return decorated if function is None else decorated(function)
-
-
-def checked_returns(said: str) -> Returns:
-    """Return what a task is to hand on.
-
-    Raises:
-        InvalidInput: it is none of the three.
-    """
-    if said not in list(Returns):
-        raise InvalidInput(f"returns is {said!r}.", remedy=f"Say {', '.join(Returns)}.")
-    return Returns(said)
 
 
 def place_in_task(

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from headgate.store.errors import InvalidInput
+from headgate.tasks.functions.returns import Returns, checked_returns
 
 if TYPE_CHECKING:
     from headgate.tasks.functions.tracked import Called, Place
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class Returns(StrEnum):
-    """What a tracked function hands on from a task.
-
-    ``auto``: what it returned, with ``models:/…`` for each model and a URI for each file; the run's result where it
-    returned nothing. ``value``: the former in any case. ``reference``: the latter in any case.
-    """
-
-    AUTO = "auto"
-    VALUE = "value"
-    REFERENCE = "reference"
 
 
 @overload
@@ -66,15 +54,15 @@ def tracked(
         tags: of the run.
         environment: lead ``mlflow.*`` and child processes to the run by variables of this process. One function at a
             time can have them: say False for functions that are submitted or mapped side by side.
-        returns: what the call hands on in a task: ``auto``, ``value`` or ``reference``; see :class:`Returns`.
+        returns: what the call hands on in a task: ``auto``, ``value`` or ``reference``; see
+            :class:`headgate.tasks.functions.returns.Returns`.
 
     Raises:
         InvalidInput: ``returns`` is none of these, or what is decorated is a task already.
     """
     from headgate.tasks.functions.tracked import Options, tracked_at
 
-    if returns not in list(Returns):
-        raise InvalidInput(f"returns is {returns!r}.", remedy=f"Say {', '.join(Returns)}.")
+    kind = checked_returns(returns)
     options = Options(experiment, run_name, tags, environment)
 
     def decorated(inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +72,7 @@ def tracked(
                 remedy="Write @task above @tracked, not below it.",
             )
         place = partial(_place_of_call, store, experiment)
-        return tracked_at(place, inner, options, returns=partial(_handed_on, Returns(returns)))
+        return tracked_at(place, inner, options, returns=partial(_handed_on, kind))
 
     return decorated if function is None else decorated(function)
 

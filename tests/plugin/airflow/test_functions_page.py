@@ -9,8 +9,9 @@ from pathlib import Path
 from headgate.airflow.decorators import HeadgateDecoratedOperator
 from headgate.airflow.operators.approve_promotion import ApprovePromotionOperator
 from headgate.airflow.references import REFERENCE_KEY
-from headgate.airflow.tracked import _LONGEST_VALUE, Returns, tracked
+from headgate.airflow.tracked import _LONGEST_VALUE, tracked
 from headgate.store.entities import RunStatus
+from headgate.tasks.functions.returns import Returns
 from headgate.tasks.run_result import RunResult
 
 PAGE = (Path(__file__).parents[3] / "docs" / "airflow-functions.md").read_text()

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 from headgate.store.entities import LoggedModel, ModelOutput
 from headgate.store.errors import InvalidInput
 from headgate.tasks.model_format.schema import is_a
+from headgate.tasks.places import Place
 
 if TYPE_CHECKING:
     from headgate.store.entities import RunInfo
     from headgate.store.store import Store
 
 _NOT_IN_MODEL_NAMES = re.compile(r"[/:.%\"']+")
-
-# Where a value stands in what was returned: the keys and positions that lead to it.
-_Place = tuple[str | int, ...]
 
 
 def record_returned(store: Store, info: RunInfo, name: str, value: Any) -> Any:
@@ -61,7 +59,7 @@ def record_returned(store: Store, info: RunInfo, name: str, value: Any) -> Any:
     return _renamed(value, (), names) if names else value
 
 
-def _leaves(value: Any, place: _Place) -> Iterator[tuple[_Place, Any]]:
+def _leaves(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(key, str):
@@ -80,20 +78,20 @@ def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _metric_key(place: _Place) -> str:
+def _metric_key(place: Place) -> str:
     return "/".join(map(str, place))
 
 
-def _model_name(place: _Place, name: str) -> str:
+def _model_name(place: Place, name: str) -> str:
     keys = place if any(isinstance(part, str) for part in place) else (name, *place)
     return _NOT_IN_MODEL_NAMES.sub("-", "-".join(map(str, keys)))
 
 
-def _record_files(info: RunInfo, files: list[tuple[_Place, Path]]) -> dict[_Place, str]:
+def _record_files(info: RunInfo, files: list[tuple[Place, Path]]) -> dict[Place, str]:
     """Store files under their own names; those of the same name in a folder each, called as in what was returned."""
     from headgate.tasks.tracking.log import log_artifact
 
-    names: dict[_Place, str] = {}
+    names: dict[Place, str] = {}
     said_by = Counter(path.resolve().name for _, path in files)
     for place, path in files:
         own = path.resolve().name
@@ -140,7 +138,7 @@ def _is_model(value: Any) -> bool:
     return is_a(value, "sklearn.base", "BaseEstimator") or callable(getattr(value, "predict", None))
 
 
-def _renamed(value: Any, place: _Place, names: Mapping[_Place, str]) -> Any:
+def _renamed(value: Any, place: Place, names: Mapping[Place, str]) -> Any:
     if place in names:
         return names[place]
     if isinstance(value, Mapping):
