@@ -14,8 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.airflow.places import is_uri
-
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -198,6 +196,8 @@ def commit_tags(context: Context, code: str | Path | None = None) -> dict[str, s
         code: where the code of the run is, a path or a URI. What is elsewhere than in the checkout has no commit here.
             None is the DAG's file.
     """
+    from headgate.tasks.beside import is_uri
+
     bundle: Any = getattr(context["ti"], "bundle_instance", None)
     version = bundle_version(context)
     if version is None or not _COMMIT.fullmatch(version):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import re
 from pathlib import Path
 
-# Also git's own short form: git@host:path.
-_URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:|git@)", re.IGNORECASE)
+from headgate.tasks.beside import beside
 
 
 def flow_folder() -> Path:
@@ -22,11 +20,5 @@ def flow_folder() -> Path:
 
 
 def beside_flow(place: str | Path) -> str:
-    """Return a path or a URI as a task can use it: a relative path starts at the folder of the flow's file.
-
-    The working folder of a deployed run is nobody's choice, and differs from that of a script.
-    """
-    text = str(place)
-    if _URI.match(text) or Path(text).is_absolute():
-        return text
-    return str(flow_folder() / text)
+    """Return a path or a URI as a task can use it: a relative path starts at the folder of the flow's file."""
+    return beside(flow_folder(), place)

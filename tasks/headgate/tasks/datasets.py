@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from headgate.store.errors import InvalidInput
+from headgate.tasks.beside import beside
 from headgate.tasks.download import Downloads
 from headgate.tasks.projects.secrets import mask_text
 from headgate.tasks.tracking.data import dataset, profile_text, schema_text
@@ -37,6 +39,31 @@ def dataset_at(store: Store, place: str | Path, name: str | None = None) -> Data
     with tempfile.TemporaryDirectory(prefix="headgate-data-") as folder:
         path = fetched(store, place, Path(folder))
         return _with_schema(described(path, place, name), path)
+
+
+def dataset_of(store: Store, said: Mapping[str, str] | None, folder: str | Path, subject: str) -> Dataset | None:
+    """Return the dataset that a task names; None where it names none.
+
+    Args:
+        store: knows where the artifacts of runs are.
+        said: ``{"name": …, "path": …}``, with a path (from ``folder``) or a URI; or ``{"name": …, "digest": …,
+            "source": …}`` for data that live elsewhere.
+        folder: of the orchestrator's file.
+        subject: what messages call it: ``The dataset of task 'score'``.
+
+    Raises:
+        InvalidInput: it has other keys, or there is nothing at a path.
+        HeadgateError: what :func:`dataset_at` raises.
+    """
+    if said is None:
+        return None
+    if "path" in said and said.keys() <= {"name", "path"}:
+        return dataset_at(store, beside(folder, said["path"]), said.get("name"))
+    if {"name", "digest"} <= said.keys() <= {"name", "digest", "source"}:
+        return dataset(said["name"], digest=said["digest"], source=said.get("source"))
+    raise InvalidInput(
+        f"{subject} has the keys {', '.join(sorted(said))}.", remedy="Give name and path, or name, digest and source."
+    )
 
 
 def fetched(store: Store, place: str | Path, folder: Path) -> Path:

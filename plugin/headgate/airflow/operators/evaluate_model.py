@@ -16,7 +16,6 @@ from headgate.store.errors import InvalidInput
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from headgate.store.entities import Dataset
     from headgate.store.store import Store
     from headgate.tasks.evaluate import Evaluation
     from headgate.tasks.evaluators.evaluator import Evaluator
@@ -118,10 +117,13 @@ class EvaluateModelOperator(RunProjectOperator):
         }
 
     def _by_project(self, context: Context, store: Store, gate: Gate | None) -> tuple[Evaluation, Evaluation | None]:
+        from headgate.tasks.datasets import dataset_of
         from headgate.tasks.evaluate import evaluate_champion, evaluate_model
         from headgate.tasks.handed_on import model_in
 
-        project, dataset = beside_dag(context, self.project), self._dataset(store, context)
+        subject = f"The dataset of task {self.task_id!r}"
+        dataset = dataset_of(store, self.dataset, context["dag"].folder, subject)
+        project = beside_dag(context, self.project)
         options = self.run_options(context, store)
         how: dict[str, Any] = {"model_parameter": self.model_parameter, "dataset": dataset, "store": store}
         candidate = evaluate_model(
@@ -169,19 +171,3 @@ class EvaluateModelOperator(RunProjectOperator):
             evaluator, data, candidate=candidate, gate=gate, model_name=name, target=self.target, **options
         )
         return candidate, champion
-
-    def _dataset(self, store: Store, context: Context) -> Dataset | None:
-        from headgate.tasks.datasets import dataset_at
-        from headgate.tasks.tracking.data import dataset
-
-        said = self.dataset
-        if said is None:
-            return None
-        if "path" in said and said.keys() <= {"name", "path"}:
-            return dataset_at(store, beside_dag(context, said["path"]), said.get("name"))
-        if {"name", "digest"} <= said.keys() <= {"name", "digest", "source"}:
-            return dataset(said["name"], digest=said["digest"], source=said.get("source"))
-        raise InvalidInput(
-            f"The dataset of task {self.task_id!r} has the keys {', '.join(sorted(said))}.",
-            remedy="Give name and path, or name, digest and source.",
-        )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from headgate.airflow.links import VerdictLink
 from headgate.airflow.operators.base import HeadgateOperator
-from headgate.airflow.places import beside_dag
 from headgate.airflow.rejection import Rejection
 
 if TYPE_CHECKING:
@@ -109,12 +108,9 @@ def read_gate(context: Context, said: str | Path | Mapping[str, Any] | Gate) -> 
     Raises:
         InvalidGate: the file can't be read, or it says something that a gate can't mean.
     """
-    from headgate.tasks.gates.definition import gate_from_definition
-    from headgate.tasks.gates.file import load_gate
+    from headgate.tasks.gates.file import gate_of
 
-    if isinstance(said, str | Path):
-        return load_gate(beside_dag(context, said))
-    return gate_from_definition(said) if isinstance(said, Mapping) else said
+    return gate_of(said, context["dag"].folder)
 
 
 def decided(

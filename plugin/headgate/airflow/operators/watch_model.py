@@ -10,7 +10,6 @@ from airflow.sdk.bases.sensor import BaseSensorOperator, PokeReturnValue
 
 from headgate.airflow.connection import DEFAULT_CONN_ID
 from headgate.airflow.operators.base import StoreTask
-from headgate.airflow.places import beside_dag
 from headgate.airflow.rejection import Rejection
 from headgate.store.errors import InvalidInput
 
@@ -91,12 +90,13 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         from headgate.airflow.identity import actor_of, open_parent_run
         from headgate.store.entities import Outcome
+        from headgate.tasks.watch.file import watch_of
         from headgate.tasks.watch.look import look_after_promotion, watch_error
 
         with self.open_store() as store:
             found = look_after_promotion(
                 store,
-                self._watch(context),
+                watch_of(self.watch, context["dag"].folder),
                 self.model_name,
                 self.target,
                 promotion_id=self._promotion_id(),
@@ -116,14 +116,6 @@ class WatchModelOperator(Rejection, StoreTask, BaseSensorOperator):
         if found.outcome is Outcome.ERROR:
             self.no_answer(context, reference, error)
         return PokeReturnValue(True, self.rejected(context, reference, error))
-
-    def _watch(self, context: Context) -> Watch:
-        from headgate.tasks.watch.file import load_watch, watch_from_definition
-
-        said = self.watch
-        if isinstance(said, str | Path):
-            return load_watch(beside_dag(context, said))
-        return watch_from_definition(said) if isinstance(said, Mapping) else said
 
     def _promotion_id(self) -> str | None:
         if self._watches_last:

@@ -86,10 +86,7 @@ def read_gate(said: str | Path | Mapping[str, Any] | Gate) -> Gate:
     Raises:
         InvalidGate: the file can't be read, or it says something that a gate can't mean.
     """
-    from headgate.prefect.places import beside_flow
-    from headgate.tasks.gates.definition import gate_from_definition
-    from headgate.tasks.gates.file import load_gate
+    from headgate.prefect.places import flow_folder
+    from headgate.tasks.gates.file import gate_of
 
-    if isinstance(said, str | Path):
-        return load_gate(beside_flow(said))
-    return gate_from_definition(said) if isinstance(said, Mapping) else said
+    return gate_of(said, flow_folder())

@@ -11,8 +11,6 @@ from headgate.store.errors import InvalidInput
 from headgate.tasks.evaluate import Evaluation
 
 if TYPE_CHECKING:
-    from headgate.store.entities import Dataset
-    from headgate.store.store import Store
     from headgate.tasks.gates.model import Gate
 
 
@@ -64,11 +62,12 @@ def evaluate_model(
     """
     from headgate.prefect.artifacts.publish import show
     from headgate.prefect.artifacts.run import publish_run
-    from headgate.prefect.places import beside_flow
+    from headgate.prefect.places import beside_flow, flow_folder
     from headgate.prefect.processes import at_work
     from headgate.prefect.store_access import open_store_of
     from headgate.prefect.tasks.decide_gate import read_gate
     from headgate.prefect.tasks.run_project import run_options
+    from headgate.tasks.datasets import dataset_of
     from headgate.tasks.evaluate import evaluate_champion
     from headgate.tasks.evaluate import evaluate_model as evaluate
     from headgate.tasks.handed_on import model_in
@@ -98,7 +97,7 @@ def evaluate_model(
             run_name=run_name,
             tags=tags,
         )
-        where, data = beside_flow(project), _dataset(opened, dataset)
+        where, data = beside_flow(project), dataset_of(opened, dataset, flow_folder(), "The dataset")
         candidate = evaluate(
             where,
             entry_point,
@@ -132,20 +131,3 @@ def _next_attempt(options: Any) -> Any:
     from dataclasses import replace
 
     return replace(options["context"], attempt=None)
-
-
-def _dataset(store: Store, said: Mapping[str, str] | None) -> Dataset | None:
-    from headgate.prefect.places import beside_flow
-    from headgate.tasks.datasets import dataset_at
-    from headgate.tasks.tracking.data import dataset
-
-    if said is None:
-        return None
-    if "path" in said and said.keys() <= {"name", "path"}:
-        return dataset_at(store, beside_flow(said["path"]), said.get("name"))
-    if {"name", "digest"} <= said.keys() <= {"name", "digest", "source"}:
-        return dataset(said["name"], digest=said["digest"], source=said.get("source"))
-    raise InvalidInput(
-        f"The dataset has the keys {', '.join(sorted(said))}.",
-        remedy="Give name and path, or name, digest and source.",
-    )

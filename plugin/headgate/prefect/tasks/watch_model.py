@@ -58,12 +58,14 @@ def watch_model(
     """
     from headgate.prefect.channel import delivery_claim, tell_promotion
     from headgate.prefect.identity import actor, open_parent_run
+    from headgate.prefect.places import flow_folder
     from headgate.prefect.processes import at_work
     from headgate.prefect.store_access import open_store_of
     from headgate.store.entities import Outcome
+    from headgate.tasks.watch.file import watch_of
     from headgate.tasks.watch.look import look_after_promotion, watch_error
 
-    read = _read(watch)
+    read = watch_of(watch, flow_folder())
     promotion_id = promotion if promotion is None or isinstance(promotion, str) else promotion.promotion_id
     with open_store_of(store) as opened, at_work() as stop:
         run_id = open_parent_run(opened)
@@ -90,20 +92,6 @@ def watch_model(
     if not is_open and (error := watch_error(found)) is not None:
         raise error
     return found
-
-
-def _read(said: str | Path | Mapping[str, Any] | Watch) -> Watch:
-    """Return the watch that a task names.
-
-    Raises:
-        InvalidGate: the file can't be read, or it says something that a watch can't mean.
-    """
-    from headgate.prefect.places import beside_flow
-    from headgate.tasks.watch.file import load_watch, watch_from_definition
-
-    if isinstance(said, str | Path):
-        return load_watch(beside_flow(said))
-    return watch_from_definition(said) if isinstance(said, Mapping) else said
 
 
 def _wait(seconds: float, stop: StopRequest) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from headgate.store.errors import InvalidGate
+from headgate.tasks.beside import beside
 from headgate.tasks.gates.definition import gate_from_definition
 from headgate.tasks.gates.model import MAX_CHECKS, MAX_DEPTH, Gate
 from headgate.tasks.gates.origin import Origin
@@ -35,6 +37,17 @@ def load_gate(path: str | Path) -> Gate:
             ``line``.
     """
     return parse_gate(read_file(path), file=str(path))
+
+
+def gate_of(said: str | Path | Mapping[str, Any] | Gate, folder: str | Path) -> Gate:
+    """Return the gate that a task names: by the path of its file, from ``folder``, by its definition, or itself.
+
+    Raises:
+        InvalidGate: the file can't be read, or it says something that a gate can't mean.
+    """
+    if isinstance(said, str | Path):
+        return load_gate(beside(folder, said))
+    return gate_from_definition(said) if isinstance(said, Mapping) else said
 
 
 def read_file(path: str | Path, what: str = "gate") -> bytes:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from headgate.tasks.beside import beside
 from headgate.tasks.gates.bounds import Bound
 from headgate.tasks.gates.file import read_definition, read_file
 from headgate.tasks.gates.origin import Origin
@@ -30,6 +32,17 @@ def load_watch(path: str | Path) -> Watch:
 def parse_watch(content: str | bytes, *, file: str = "watch.yaml") -> Watch:
     """Read a watch from the content of a watch file; ``file`` is what errors call it. Raises as :func:`load_watch`."""
     return watch_from_definition(*read_definition(content, file=file, what="watch"))
+
+
+def watch_of(said: str | Path | Mapping[str, Any] | Watch, folder: str | Path) -> Watch:
+    """Return the watch that a task names: by the path of its file, from ``folder``, by its definition, or itself.
+
+    Raises:
+        InvalidGate: the file can't be read, or it says something that a watch can't mean.
+    """
+    if isinstance(said, str | Path):
+        return load_watch(beside(folder, said))
+    return watch_from_definition(said) if isinstance(said, Mapping) else said
 
 
 def watch_from_definition(definition: object, origin: Origin | None = None) -> Watch:
