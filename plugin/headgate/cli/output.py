@@ -6,12 +6,15 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from headgate.cli.plain_values import plain
 from headgate.cli.style import colourful, is_terminal
+
+if TYPE_CHECKING:
+    from headgate.store.entities import Page
 
 _OUTCOMES = {
     "FINISHED": "green",
@@ -42,6 +45,12 @@ def print_text(text: str) -> None:
 def print_note(text: str) -> None:
     """Print something beside the result, on stderr."""
     click.echo(printable(text), err=True)
+
+
+def print_more(page: Page[Any]) -> None:
+    """Say how the next page of a list is asked for, where there is one."""
+    if page.next_page_token:
+        print_note(f"There are more: --page-token {page.next_page_token}")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:

@@ -83,7 +83,7 @@ def read_model_metrics(conn: Connection, model_ids: Sequence[str]) -> Mapping[st
     found: dict[str, list[Metric]] = {}
     for ids in _in_chunks(model_ids):
         for row in conn.execute(select(_METRIC).where(_METRIC.c.model_id.in_(ids)).order_by(_METRIC.c.metric_id)):
-            found.setdefault(row.model_id, []).append(_metric(row))
+            found.setdefault(row.model_id, []).append(metric_of_row(row))
     return {model_id: tuple(points) for model_id, points in found.items()}
 
 
@@ -92,7 +92,7 @@ def read_metrics_of_runs(conn: Connection, run_ids: Sequence[str]) -> tuple[Metr
     rows: list[Row[Any]] = []
     for ids in _in_chunks(run_ids):
         rows += conn.execute(select(_METRIC).where(_METRIC.c.run_id.in_(ids)))
-    return tuple(_metric(row) for row in sorted(rows, key=lambda row: row.metric_id))
+    return tuple(metric_of_row(row) for row in sorted(rows, key=lambda row: row.metric_id))
 
 
 def log_model_params(conn: Connection, model_id: str, params: Mapping[str, str]) -> None:
@@ -202,7 +202,8 @@ def _in_chunks(ids: Sequence[str]) -> Iterable[Sequence[str]]:
         yield ids[start : start + _IDS_PER_STATEMENT]
 
 
-def _metric(row: Row[Any]) -> Metric:
+def metric_of_row(row: Row[Any]) -> Metric:
+    """Return a row of a LoggedModel's metrics as what leaves the store."""
     return Metric(
         key=row.key,
         value=decode_value(row.value, row.is_nan),

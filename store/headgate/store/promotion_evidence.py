@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select
 
 from headgate.store.entities import LifecycleStage, LoggedModelStatus, Metric
-from headgate.store.logged_model_rows import no_such_model
-from headgate.store.metric_values import decode_value
+from headgate.store.logged_model_rows import metric_of_row, no_such_model
 from headgate.store.promotion_checks import Holder
 from headgate.store.promotion_rows import read_candidate, read_holder, read_logical_date
 from headgate.store.tables import LoggedModelMetricRow, PromotionRow, RunRow, RunTagRow, VerdictCheckRow
@@ -135,7 +133,7 @@ def read_window(
     )
     newest_first = (_METRIC.c.timestamp.desc(), _METRIC.c.step.desc(), _METRIC.c.metric_id.desc())
     rows = conn.execute(select(_METRIC).where(within).order_by(*newest_first).limit(limit)).all()
-    return tuple(_metric(row) for row in reversed(rows))
+    return tuple(metric_of_row(row) for row in reversed(rows))
 
 
 def read_measurements(
@@ -169,17 +167,4 @@ def read_measurements(
     points = wanted.subquery()
     newest = select(points).where(points.c.age == 1).order_by(points.c.metric_id)
     rows = conn.execute(newest)
-    return tuple(_metric(row) for row in rows if row.key in wanted_keys or row.key.startswith(tuple(prefixes)))
-
-
-def _metric(row: Any) -> Metric:
-    return Metric(
-        key=row.key,
-        value=decode_value(row.value, row.is_nan),
-        timestamp=row.timestamp,
-        step=row.step,
-        run_id=row.run_id or None,
-        model_id=row.model_id,
-        dataset_name=row.dataset_name or None,
-        dataset_digest=row.dataset_digest or None,
-    )
+    return tuple(metric_of_row(row) for row in rows if row.key in wanted_keys or row.key.startswith(tuple(prefixes)))

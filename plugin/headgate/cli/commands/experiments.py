@@ -6,7 +6,7 @@ import click
 
 from headgate.cli.documents import experiment_document
 from headgate.cli.options import json_option, page_options, store_options
-from headgate.cli.output import print_document, print_note, print_table, utc
+from headgate.cli.output import print_document, print_more, print_table, utc
 from headgate.cli.store_access import open_store
 
 
@@ -40,5 +40,4 @@ def list_(
         return
     rows = [(e.experiment_id, e.name, e.lifecycle_stage, utc(e.creation_time), e.artifact_location) for e in page.items]
     print_table(("id", "name", "stage", "created (UTC)", "artifacts"), rows, empty="There are no experiments.")
-    if page.next_page_token:
-        print_note(f"There are more: --page-token {page.next_page_token}")
+    print_more(page)

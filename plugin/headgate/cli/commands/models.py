@@ -13,7 +13,7 @@ from headgate.cli.commands.model_governance import COMMANDS as GOVERNANCE
 from headgate.cli.commands.model_pages import model_page, version_page
 from headgate.cli.documents import promotion_document, registered_model_document, verdict_document
 from headgate.cli.options import json_option, page_options, store_options, target_option
-from headgate.cli.output import print_document, print_note, print_table, print_text, utc
+from headgate.cli.output import print_document, print_more, print_table, print_text, utc
 from headgate.cli.store_access import open_store
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def list_(
         return
     rows = [_row(model, latest.get(model.name, ())) for model in page.items]
     print_table(("name", "latest", "aliases", "stages", "updated (UTC)"), rows, empty="There are no registered models.")
-    if page.next_page_token:
-        print_note(f"There are more: --page-token {page.next_page_token}")
+    print_more(page)
 
 
 @models.command()

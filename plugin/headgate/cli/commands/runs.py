@@ -10,7 +10,7 @@ import click
 
 from headgate.cli.documents import run_document
 from headgate.cli.options import json_option, page_options, store_options
-from headgate.cli.output import lasting, print_document, print_facts, print_note, print_section, print_table, utc
+from headgate.cli.output import lasting, print_document, print_facts, print_more, print_section, print_table, utc
 from headgate.cli.store_access import open_store
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def list_(
         print_document({"runs": [run_document(run) for run in page.items], "next_page_token": page.next_page_token})
         return
     print_table(*_table(page.items), empty="There are no such runs.")
-    if page.next_page_token:
-        print_note(f"There are more: --page-token {page.next_page_token}")
+    print_more(page)
 
 
 @runs.command()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from headgate.store.artifacts.digest import file_sha256
-from headgate.store.artifacts.paths import PART_PREFIX, checked_path, joined
+from headgate.store.artifacts.paths import PART_PREFIX, artifact_not_found, checked_path, joined
 from headgate.store.artifacts.progress import ProgressMeter
 from headgate.store.artifacts.protocol import FileInfo, MultipartUpload, ProgressCallback, StoredFile
 from headgate.store.artifacts.walk import checked_source, files_below
@@ -23,7 +23,6 @@ from headgate.store.errors import (
     HeadgateError,
     InvalidInput,
     InvalidSettings,
-    NotFound,
 )
 
 _CHUNK = 1 << 20
@@ -68,7 +67,7 @@ class LocalArtifactStore:
             elif source.is_file():
                 files = [(destination, source)]
             else:
-                raise self._not_found(path)
+                raise artifact_not_found(self.uri, path)
             meter = ProgressMeter(progress, sum(file.stat().st_size for _, file in files))
             for target, file in files:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,7 @@ class LocalArtifactStore:
         place = self._place(checked_path(path))
         with self._errors(path):
             if not place.is_file():
-                raise self._not_found(path)
+                raise artifact_not_found(self.uri, path)
             return place.open("rb")
 
     def stat(self, path: str) -> FileInfo | None:
@@ -105,7 +104,7 @@ class LocalArtifactStore:
         place = self._place(checked_path(path))
         with self._errors(path):
             if not place.is_file():
-                raise self._not_found(path)
+                raise artifact_not_found(self.uri, path)
             return file_sha256(place)
 
     def delete(self, path: str) -> None:
@@ -165,14 +164,6 @@ class LocalArtifactStore:
             with _replacing(place) as part:
                 size, sha256 = _copy(stream, part, meter)
         return StoredFile(path, size, sha256)
-
-    def _not_found(self, path: str) -> NotFound:
-        return NotFound(
-            f"There is no artifact {path!r} in {self.uri}.",
-            remedy="List the artifacts that are there.",
-            kind="artifact",
-            key=joined(self.uri, path),
-        )
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:

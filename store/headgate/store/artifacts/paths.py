@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
-from headgate.store.errors import InvalidInput
+from headgate.store.errors import InvalidInput, NotFound
 
 PART_PREFIX = ".headgate-part-"
 """Name prefix of files that are still being written; no artifact may be called so, and no listing shows one."""
@@ -87,3 +87,13 @@ def _decoded_forms(text: str) -> list[str]:
     while (decoded := unquote(forms[-1])) != forms[-1]:
         forms.append(decoded)
     return forms
+
+
+def artifact_not_found(uri: str, path: str) -> NotFound:
+    """Return the error that there is nothing at a path below a URI."""
+    return NotFound(
+        f"There is no artifact {path!r} in {uri}.",
+        remedy="List the artifacts that are there.",
+        kind="artifact",
+        key=joined(uri, path),
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from headgate.store.artifacts.digest import file_sha256, verify_sha256
-from headgate.store.artifacts.paths import PART_PREFIX, checked_path, joined
+from headgate.store.artifacts.paths import PART_PREFIX, artifact_not_found, checked_path, joined
 from headgate.store.artifacts.progress import ProgressMeter
 from headgate.store.artifacts.protocol import FileInfo, MultipartUpload, ProgressCallback, StoredFile
 from headgate.store.artifacts.s3_client import new_client, transfer_config
@@ -23,7 +23,7 @@ from headgate.store.artifacts.s3_download import download_file
 from headgate.store.artifacts.s3_errors import is_missing, not_deleted, translated_errors
 from headgate.store.artifacts.s3_stream import verified_stream
 from headgate.store.artifacts.walk import checked_source, files_below
-from headgate.store.errors import InvalidInput, NotFound
+from headgate.store.errors import InvalidInput
 from headgate.store.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class S3ArtifactStore:
             return destination
         files = self.list(name, recursive=True)
         if not files and name:
-            raise self._not_found(path)
+            raise artifact_not_found(self.uri, path)
         for file in files:
             checked_path(file.path)  # a key may hold '..', and would be written outside of the destination
         meter = ProgressMeter(progress, sum(file.file_size or 0 for file in files))
@@ -130,7 +130,7 @@ class S3ArtifactStore:
         with self._errors(path):
             head = self._head(name)
         if head is None:
-            raise self._not_found(path)
+            raise artifact_not_found(self.uri, path)
         if (recorded := head["Metadata"].get(_SHA256)) is not None:
             return recorded
         digest = hashlib.sha256()
@@ -206,7 +206,7 @@ class S3ArtifactStore:
         with self._errors(file.path):
             head = self._head(file.path)
         if head is None:  # deleted since it was listed
-            raise self._not_found(file.path)
+            raise artifact_not_found(self.uri, file.path)
         self._download(file.path, head, destination, meter)
 
     def _download(self, path: str, head: HeadObjectOutputTypeDef, destination: Path, meter: ProgressMeter) -> None:
@@ -262,14 +262,6 @@ class S3ArtifactStore:
     def _folder_key(self, path: str) -> str:
         key = self._key(path)
         return f"{key}/" if key else ""
-
-    def _not_found(self, path: str) -> NotFound:
-        return NotFound(
-            f"There is no artifact {path!r} in {self.uri}.",
-            remedy="List the artifacts that are there.",
-            kind="artifact",
-            key=joined(self.uri, path),
-        )
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
