@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from headgate.store.access import StoreAccess
 from headgate.store.database import Database, store_url
 from headgate.store.entities import Metric
 from headgate.store.errors import InvalidSettings, StoreUnavailable
@@ -88,6 +89,17 @@ def test_urls_that_are_no_store_are_refused_without_repeating_them(said: str) ->
 
     assert raised.value.remedy
     assert raised.value.exit_code == 2
+    assert CANARY not in everything_said(raised.value)
+
+
+@pytest.mark.parametrize("said", [{}, {"busy_timeout": CANARY}], ids=["in the environment", "by a host"])
+def test_a_setting_of_no_use_is_named_and_not_repeated(
+    said: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADGATE_BUSY_TIMEOUT", CANARY)
+    access = StoreAccess(f"sqlite:///{tmp_path}/headgate.db", settings=said)
+    with pytest.raises(InvalidSettings, match="busy_timeout" if said else "HEADGATE_BUSY_TIMEOUT") as raised:
+        access.open()
     assert CANARY not in everything_said(raised.value)
 
 

@@ -126,9 +126,9 @@ def read_for_planning(pipeline: Pipeline | str | Path) -> MistakeList:
 
 
 def _home() -> Path:
-    from headgate.store.settings import Settings
+    from headgate.store.settings import read_settings
 
-    return Settings().home
+    return read_settings().home
 
 
 def _promotion(pipeline: Pipeline, block: PromotionBlock, mistakes: MistakeList) -> PlannedPromotion | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -92,3 +93,7 @@ def main() -> None:
     Every command takes --json: one JSON document on stdout, everything else on stderr. The store is HEADGATE_STORE_URL
     or --store; by default a SQLite file in ~/.headgate.
     """
+    if os.environ.get("HEADGATE_LOG_LEVEL"):  # settings take a while to import, and not every command needs them
+        from headgate.store.settings import set_log_level
+
+        set_log_level()

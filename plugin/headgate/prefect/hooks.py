@@ -150,12 +150,12 @@ def _settle(block: str | None, flow: Flow[..., Any], flow_run: FlowRun, state: S
 def _store_to_settle(block: str | None, flow_run: FlowRun) -> StoreAccess:
     """Return where the run of a flow run is, as far as that is known here: a hook makes no store."""
     from headgate.store.database import store_url
-    from headgate.store.settings import Settings
+    from headgate.store.settings import read_settings
 
     named = named_store(block)
     if named is not None:
         return named
-    file = Path(str(store_url(None, Settings()).database))
+    file = Path(str(store_url(None, read_settings()).database))
     if flow_run.deployment_id is not None or not file.exists():
         raise InvalidSettings(
             f"The run of flow run {flow_run.name!r} was not closed: nothing names the store that it is in.",

@@ -98,9 +98,9 @@ def named_store(block: str | None = None) -> StoreAccess | None:
 @contextmanager
 def opened(access: StoreAccess) -> Iterator[Store]:
     """Give the store that this process has open, or open it; errors as of :func:`headgate.store.open_store`."""
-    from headgate.store.settings import Settings
+    from headgate.store.settings import read_settings
 
-    settings = Settings(**access.settings)
+    settings = read_settings(**access.settings)
     key = (os.getpid(), access.url, access.artifact_root, settings.model_dump_json(), _secrets_of(settings))
     with _lock:
         store = _stores.get(key)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from headgate.server.options import ServerOptions
 from headgate.store.clock import now_ms
+from headgate.store.settings import set_log_level
 from headgate.store.store import open_store
 from headgate.wire.app import create_app
 from headgate.wire.credentials import TokenCredentials
@@ -47,6 +48,7 @@ def application(options: ServerOptions) -> DeliveringApplication:
 def application_from_environment() -> DeliveringApplication:
     """Return the application of a worker process, whose parent left the options in the environment."""
     _end_with_parent()
+    set_log_level()
     return application(ServerOptions.from_json(os.environ[OPTIONS_VARIABLE]))
 
 

@@ -34,10 +34,10 @@ class StoreAccess:
 
     def open(self) -> Store:
         """Open the store; errors as of :func:`headgate.store.open_store`."""
-        from headgate.store.settings import Settings
+        from headgate.store.settings import read_settings
         from headgate.store.store import open_store
 
-        return open_store(self.url, artifact_root=self.artifact_root, settings=Settings(**self.settings))
+        return open_store(self.url, artifact_root=self.artifact_root, settings=read_settings(**self.settings))
 
 
 def environment_names_store() -> bool:

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headgate.store.errors import InvalidSettings
 
 
 class Settings(BaseSettings):
@@ -75,9 +79,43 @@ class Settings(BaseSettings):
         description="How long, in seconds, a promotion sends due webhooks right after it. 0 leaves that to "
         "`headgate webhooks deliver` and `headgate server`.",
     )
-    log_level: str = Field(default="INFO", description="Level of Headgate's own log lines.")
+    log_level: str = Field(
+        default="INFO",
+        pattern="^(?i:DEBUG|INFO|WARNING|ERROR|CRITICAL)$",
+        description="Level from which the shell and `headgate server` tell Headgate's own log lines: `DEBUG`, `INFO`, "
+        "`WARNING`, `ERROR` or `CRITICAL`. In an orchestrator its logging decides.",
+    )
 
     @property
     def webhook_private_host_names(self) -> tuple[str, ...]:
         """The hosts of ``webhook_private_hosts``."""
         return tuple(name.strip() for name in self.webhook_private_hosts.split(",") if name.strip())
+
+
+def read_settings(**said: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        **said: values over those of the environment.
+
+    Raises:
+        InvalidSettings: one has a value that it can't have; the value itself is not repeated.
+    """
+    try:
+        return Settings(**said)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        name = str(wrong["loc"][0]) if wrong["loc"] else None
+        subject = "A setting" if name is None else f"The setting {name}" if name in said else f"HEADGATE_{name.upper()}"
+        raise InvalidSettings(
+            f"{subject} can't be used: {wrong['msg']}.", remedy="docs/settings.md says what each variable may hold."
+        ) from None
+
+
+def set_log_level() -> None:
+    """Let ``log_level`` count in this process; for Headgate's own programs.
+
+    Raises:
+        InvalidSettings: there is no such level.
+    """
+    logging.getLogger("headgate").setLevel(read_settings().log_level.upper())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from headgate.store.database import Database, store_url
 from headgate.store.errors import InvalidSettings
 from headgate.store.migrate import ensure_schema
-from headgate.store.settings import Settings
+from headgate.store.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from headgate.store.approvals import Approvals
@@ -47,12 +47,12 @@ def open_store(url: str | None = None, *, artifact_root: str | None = None, sett
         settings: everything else; None reads the environment.
 
     Raises:
-        InvalidSettings: the URL can't be used, or a server database has no artifact root.
+        InvalidSettings: the URL or a setting can't be used, or a server database has no artifact root.
         SchemaOutdated: the database needs ``headgate db upgrade``.
         SchemaTooNew: the database belongs to a newer Headgate.
         StoreUnavailable: the database did not answer; a retry may help.
     """
-    settings = settings or Settings()
+    settings = settings or read_settings()
     database = Database(store_url(url, settings), settings)
     root = _artifact_root(artifact_root or settings.artifact_root, database)
     store = Store(database, root, settings)

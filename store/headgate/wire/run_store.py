@@ -69,9 +69,9 @@ class RunStore:
 
     @cached_property
     def settings(self) -> Settings:
-        from headgate.store.settings import Settings
+        from headgate.store.settings import read_settings
 
-        return Settings()
+        return read_settings()
 
     def artifacts(self, uri: str) -> ArtifactStore:
         """Return the artifact store that holds ``uri``, as the store does."""

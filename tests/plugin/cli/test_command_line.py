@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -207,6 +208,16 @@ def test_a_bad_setting_names_the_variable_and_not_its_value(headgate: CommandLin
     assert ran.exit_code == 2
     assert "HEADGATE_BUSY_TIMEOUT can't be used" in ran.stderr
     assert CANARY not in ran.stderr
+
+
+def test_the_log_level_is_that_of_the_settings(headgate: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = logging.getLogger("headgate")
+    monkeypatch.setattr(logger, "level", logging.NOTSET)  # put back at the end
+    assert headgate("experiments", "list", env={"HEADGATE_LOG_LEVEL": "error"}).exit_code == 0
+    assert logger.level == logging.ERROR
+    ran = headgate("experiments", "list", env={"HEADGATE_LOG_LEVEL": "loud"})
+    assert ran.exit_code == 2
+    assert "HEADGATE_LOG_LEVEL can't be used" in ran.stderr
 
 
 @pytest.mark.parametrize("words", [["experiments", "list"], ["experiments", "list", "--json"], ["--help"]])

@@ -8,7 +8,7 @@ import click
 
 from headgate.cli.options import Seconds, json_option, store_options
 from headgate.cli.output import print_document, print_facts, print_note
-from headgate.cli.store_access import open_store, read_settings
+from headgate.cli.store_access import open_store
 
 if TYPE_CHECKING:
     from headgate.store.database import Database
@@ -83,6 +83,7 @@ def prune(older_than: float, store_url: str | None, artifact_root: str | None, a
 
 def _database(url: str | None) -> Database:
     from headgate.store.database import Database, store_url
+    from headgate.store.settings import read_settings
 
     settings = read_settings()
     return Database(store_url(url, settings), settings)

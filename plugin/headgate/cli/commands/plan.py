@@ -6,7 +6,6 @@ import click
 
 from headgate.cli.options import ENVIRONMENTS, Instant, KeyValue, json_option, refuse_repeated
 from headgate.cli.output import print_document, print_text
-from headgate.cli.store_access import read_settings
 
 
 @click.command()
@@ -37,7 +36,6 @@ def plan(
         logical_date=logical_date,
         env=env,
         experiment=experiment,
-        home=read_settings().home,
     )
     if as_json:
         print_document(planned.to_json())

@@ -12,7 +12,7 @@ from headgate.cli.documents import pipeline_document, run_document
 from headgate.cli.options import ENVIRONMENTS, Instant, KeyValue, Seconds, json_option, refuse_repeated, store_options
 from headgate.cli.output import lasting, print_document, print_facts
 from headgate.cli.progress import make_progress
-from headgate.cli.store_access import open_store, read_settings
+from headgate.cli.store_access import open_store
 
 if TYPE_CHECKING:
     from headgate.flows.planned import Plan
@@ -133,11 +133,11 @@ def _plan(asked: Asked) -> Plan:
         logical_date=asked.logical_date,
         env=asked.env,
         experiment=asked.experiment,
-        home=read_settings().home,
     )
 
 
 def _prepare(asked: Asked) -> RunRequest:
+    from headgate.store.settings import read_settings
     from headgate.tasks.run_request import prepare_run
 
     name = asked.entry_point or "main"

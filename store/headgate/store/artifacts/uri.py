@@ -33,10 +33,10 @@ def artifact_store_for(uri: str, settings: Settings | None = None) -> ArtifactSt
         raise _refusal(uri, f"{reason}")
     if scheme == "s3":
         from headgate.store.artifacts.s3 import S3ArtifactStore
-        from headgate.store.settings import Settings
+        from headgate.store.settings import read_settings
 
         bucket, prefix = _bucket_and_prefix(uri)
-        return S3ArtifactStore(bucket, prefix, settings or Settings())
+        return S3ArtifactStore(bucket, prefix, settings or read_settings())
     from headgate.store.artifacts.local import LocalArtifactStore
 
     folder = Path(_folder(uri) if scheme == "file" else uri)

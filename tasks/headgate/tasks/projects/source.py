@@ -56,9 +56,9 @@ def load_project(uri: str | Path, *, version: str | None = None, home: Path | No
         ProjectUnavailable: a server did not answer; a retry may help.
     """
     if home is None:
-        from headgate.store.settings import Settings
+        from headgate.store.settings import read_settings
 
-        home = Settings().home
+        home = read_settings().home.expanduser().absolute()
     return read_project(resolve_source(uri, version=version, home=home).directory)
 
 
