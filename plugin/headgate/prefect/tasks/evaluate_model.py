@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headgate.prefect.tasks.base import headgate_task
+from headgate.store.entities import RunContext
 from headgate.store.errors import InvalidInput
 from headgate.tasks.evaluate import Evaluation
 
@@ -97,19 +99,14 @@ def evaluate_model(
             run_name=run_name,
             tags=tags,
         )
-        where, data = beside_flow(project), dataset_of(opened, dataset, flow_folder(), "The dataset")
-        candidate = evaluate(
-            where,
-            entry_point,
-            parameters,
-            model=measured,
-            store=opened,
-            model_parameter=model_parameter,
-            dataset=data,
-            **options,
-        )
+        where = beside_flow(project)
+        data = dataset_of(opened, dataset, flow_folder(), "The dataset")
+        how: dict[str, Any] = {"store": opened, "model_parameter": model_parameter, "dataset": data}
+        candidate = evaluate(where, entry_point, parameters, model=measured, **how, **options)
         show(lambda: publish_run(opened, candidate.run.run_id))
         if gate is not None:
+            # The champion's run has attempts of its own.
+            options["context"] = replace(options["context"] or RunContext(), attempt=None)
             evaluate_champion(
                 where,
                 entry_point,
@@ -118,16 +115,7 @@ def evaluate_model(
                 gate=read_gate(gate),
                 model_name=str(model_name),
                 target=target,
-                store=opened,
-                model_parameter=model_parameter,
-                dataset=data,
-                **{**options, "context": _next_attempt(options)},
+                **how,
+                **options,
             )
         return candidate
-
-
-def _next_attempt(options: Any) -> Any:
-    """Return the context without an attempt: the champion's run has attempts of its own."""
-    from dataclasses import replace
-
-    return replace(options["context"], attempt=None)

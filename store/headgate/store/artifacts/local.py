@@ -230,4 +230,8 @@ def _translated(error: OSError, uri: str, path: str) -> HeadgateError:
             remedy="Give this user access to the folder, or set HEADGATE_ARTIFACT_ROOT to another one.",
             uri=uri,
         )
-    return ArtifactStoreUnavailable(f"{what} can't be reached: {error}.", uri=uri)
+    return ArtifactStoreUnavailable(
+        f"{what} can't be reached: {error}.",
+        remedy="Check that the disk is there and has room; then try again.",
+        uri=uri,
+    )

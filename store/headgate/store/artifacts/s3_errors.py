@@ -89,7 +89,9 @@ def _from_answer(error: ClientError, bucket: str, uri: str) -> HeadgateError:
         )
     if code in _BUSY or status >= 500 or status in (408, 429):
         return _unavailable(uri, str(error))
-    return InvalidInput(f"The artifact store refused {uri}: {error}", uri=uri)
+    return InvalidInput(
+        f"The artifact store refused {uri}: {error}", remedy="Check the bucket, the path and HEADGATE_S3_*.", uri=uri
+    )
 
 
 def _from_client(error: BotoCoreError, uri: str) -> HeadgateError:
