@@ -179,8 +179,8 @@ def measured_before(store: Store, evaluator: Evaluator, model_id: str, dataset_d
     """Return what an evaluator measured on a model and data before, the newest; None when it did not."""
     points = [m for m in store.logged_models.metrics(model_id) if m.dataset_digest == dataset_digest and m.run_id]
     newest = sorted(points, key=lambda metric: metric.timestamp, reverse=True)
-    for run_id in list(dict.fromkeys(str(metric.run_id) for metric in newest))[:_EARLIER_RUNS]:
-        run = store.runs.get(run_id)
+    run_ids = list(dict.fromkeys(str(metric.run_id) for metric in newest))[:_EARLIER_RUNS]
+    for run in store.runs.get_many(run_ids):
         if run.tags.get(EVALUATOR_KEY_TAG) == evaluator.key and run.info.status is RunStatus.FINISHED:
             return _evaluation(store, run, model_id)
     return None
