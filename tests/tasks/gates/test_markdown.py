@@ -60,6 +60,11 @@ def test_the_margin_is_the_decimal_that_people_would_write(
     assert with_check(threshold=threshold, actual=actual).splitlines()[-1].split("|")[5].strip() == shown
 
 
+def test_what_was_found_and_why_it_is_asked_are_sentences_of_their_own() -> None:
+    row = with_check(message="It is met.", reason="Nobody may be missed", owner="clinic").splitlines()[-1]
+    assert row.endswith("| It is met. Why: Nobody may be missed. Owner: clinic. |")
+
+
 def test_texts_of_the_records_are_shown_and_not_interpreted() -> None:
     text = with_check(rule="a|b <img src=x> [x](y) **b**\n| c", dataset_name="`d`", message="1 & 2 &lt; _3_ ~4~ \\")
     line = text.splitlines()[-1]

@@ -61,7 +61,7 @@ def _check_row(check: CheckResult) -> tuple[str, ...]:
         "" if check.margin is None else f"{check.margin:+.6g}",
         _number(check.champion_value),
         escaped(data),
-        f"{escaped(check.message)}{escaped(because_words(check))}",
+        escaped(f"{check.message}{because_words(check)}"),
     )
 
 
