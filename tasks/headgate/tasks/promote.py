@@ -321,6 +321,8 @@ def gate_error(verdict: Verdict) -> HeadgateError | None:
         Outcome.ERROR: (GateErrored, "could not judge", "Supply the missing evidence, then decide again."),
     }[verdict.outcome]
     failed = failures(verdict)
+    if verdict.outcome is Outcome.HOLD and all(check.kind == "approval" for check in failed):
+        remedy = f"Once people agree (headgate gate approve {verdict.verdict_id}), decide again."
     reasons = " ".join(f"[{check.rule}] {check.message}" for check in failed[:_SHOWN_FAILURES])
     more = f" And {len(failed) - _SHOWN_FAILURES} more checks." if len(failed) > _SHOWN_FAILURES else ""
     return kind(

@@ -289,8 +289,21 @@ def test_a_gate_that_holds_ends_with_4(headgate: CommandLine, store: Store, gate
     decided = headgate.json("gate", "decide", made.model.model_id, "--model", "tumor", *words, exit_code=4)
     assert (decided["outcome"], decided["target"]) == ("hold", "stage:Production")
     error = headgate.error("models", "promote", "tumor", made.model.model_id, *words, exit_code=4)
-    assert error["type"] == "GateHeld"
+    assert (error["type"], error["remedy"]) == ("GateHeld", "Somebody has to look at it; then decide again.")
     assert store.promotions.history("tumor") == ()
+
+
+def test_a_gate_that_waits_for_people_says_how_they_agree(
+    headgate: CommandLine, made: Pipeline, tmp_path: Path
+) -> None:
+    gate = tmp_path / "approved.yaml"
+    gate.write_text("name: g\nchecks: {all_of: [{approval: required}]}\n")
+    words = ("--to", "@shadow", "--gate", gate)
+    error = headgate.error("models", "promote", "tumor", made.model.model_id, *words, exit_code=4)
+    said = f"headgate gate approve {error['attributes']['verdict_id']}"
+    assert error["remedy"] == f"Once people agree ({said}), decide again."
+    assert headgate(*said.split()[1:], "--reason", "fine").exit_code == 0
+    assert headgate("models", "promote", "tumor", made.model.model_id, *words).exit_code == 0
 
 
 def test_promote_refuses_what_does_not_go_together(headgate: CommandLine, made: Pipeline, gate_file: Path) -> None:
