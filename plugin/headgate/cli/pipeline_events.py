@@ -20,6 +20,7 @@ from headgate.flows.events import (
 from headgate.flows.results import StepStatus
 
 if TYPE_CHECKING:
+    from headgate.flows.planned import Plan
     from headgate.flows.results import PipelineResult, StepResult, StepRun
 
 _SHOWN_METRICS = 4
@@ -70,16 +71,20 @@ def label(step: str, map_index: int) -> str:
     return step if map_index < 0 else f"{step}[{map_index}]"
 
 
-def tell_result(result: PipelineResult) -> None:
-    """Print what the steps came to, the verdict in words, and the promotion."""
+def tell_result(result: PipelineResult, plan: Plan) -> None:
+    """Print what the steps came to, the verdict in words, and the promotion.
+
+    Of a sweep's runs the metric that chooses among them is told first.
+    """
     from headgate.tasks.gates.explain import explain
 
+    deciding = {step.name: step.choose.metric for step in plan.steps if step.choose is not None}
     rows = [
         (
             label(step.name, run.map_index),
             f"{run.status.value}{' (reused)' if run.reused else ''}",
             run.run_id,
-            _metrics(run),
+            _metrics(run, deciding.get(step.name)),
             "→" if run is step.chosen and len(step.runs) > 1 else "",
         )
         for step in result.steps.values()
@@ -113,6 +118,7 @@ def _how(run: StepRun, will_retry: bool) -> str:
     return f"{status}{reason}{'; trying again' if will_retry else ''}"
 
 
-def _metrics(run: StepRun) -> str:
-    told = [f"{key} {cell(value)}" for key, value in sorted(run.metrics.items())]
+def _metrics(run: StepRun, first: str | None) -> str:
+    ordered = sorted(run.metrics.items(), key=lambda metric: (metric[0] != first, metric[0]))
+    told = [f"{key} {cell(value)}" for key, value in ordered]
     return ", ".join(told[:_SHOWN_METRICS]) + (", …" if len(told) > _SHOWN_METRICS else "")

@@ -42,6 +42,12 @@ model = tracking.create_external_model("forest")
 holdout = tracking.dataset("holdout", digest="feed1234", source="s3://bucket/holdout.parquet")
 tracking.log_metrics({"recall": float(sys.argv[1])}, model_id=model.model_id, dataset=holdout)
 """
+MANY = """\
+import sys
+from headgate.tasks import tracking
+
+tracking.log_metrics({"a": 0, "b": 0, "c": 0, "d": 0, "val_f1": float(sys.argv[-1])})
+"""
 GATE = "name: screening\nchecks: {all_of: [{metric: recall, at_least: 0.9}]}\n"
 SIDE_BY_SIDE = """\
 name: demo
@@ -98,6 +104,17 @@ def test_a_folder_with_a_pipeline_runs_it(headgate: CommandLine, store: Store, p
         ["train[1]", "FINISHED"],
     ]
     assert len(store.runs.search([experiment_of(store)]).items) == 4
+
+
+def test_the_metric_that_chooses_is_told_first(headgate: CommandLine, store: Store, project: Path) -> None:
+    (project / "many.py").write_text(MANY)
+    (project / "pipeline.yaml").write_text(
+        "name: demo\nsteps: {many: {entry_point: many.py, sweep: {depth: [6, 8]}, choose: {metric: val_f1}}}\n"
+    )
+    ran = headgate("run", project, "--env", "local")
+    assert ran.exit_code == 0, ran.stderr
+    told = [line for line in ran.stdout.splitlines() if line.startswith("many[")]
+    assert ["val_f1 6, a 0, b 0, c 0, …" in told[0], "val_f1 8, a 0, b 0, c 0, …" in told[1]] == [True, True]
 
 
 def experiment_of(store: Store) -> str:

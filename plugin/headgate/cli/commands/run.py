@@ -225,5 +225,5 @@ def _run_pipeline(store: Store, asked: Asked, planned: Plan) -> None:
     if asked.as_json:
         print_document({"pipeline": pipeline_document(result)})
     else:
-        tell_result(result)
+        tell_result(result, planned)
     result.raise_for_status()
