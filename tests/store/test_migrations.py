@@ -299,6 +299,24 @@ def test_a_sqlite_file_of_another_program_is_no_new_store(empty_url: str, databa
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_new_store_that_another_process_makes_meanwhile_is_opened(
+    empty_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = migrate.current_revision
+
+    def look_and_be_late(looked_at: Database) -> str | None:
+        found = look(looked_at)
+        migrate.upgrade(database)
+        return found
+
+    monkeypatch.setattr(migrate, "current_revision", look_and_be_late)
+
+    open_store(empty_url).close()
+
+    assert look(database) == migrate.HEAD
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
 def test_looking_for_a_revision_makes_no_file(database: Database) -> None:
     file = Path(str(database.url.database))
     assert not file.exists()

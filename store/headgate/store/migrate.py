@@ -62,7 +62,7 @@ def ensure_schema(database: Database, settings: Settings) -> None:
     if current == HEAD:
         return
     _refuse_newer(database, current)
-    if settings.auto_migrate or (current is None and database.dialect == "sqlite" and _is_empty(database)):
+    if settings.auto_migrate or (current is None and database.dialect == "sqlite" and not _is_of_others(database)):
         upgrade(database)
         return
     state = "holds no tables of Headgate's yet" if current is None else f"is at revision {current}, not {HEAD}"
@@ -112,10 +112,14 @@ def alembic_config() -> Config:
     return config
 
 
-def _is_empty(database: Database) -> bool:
-    """Say whether a database holds nothing at all: a file of another program's is no new store."""
+def _is_of_others(database: Database) -> bool:
+    """Say whether a database has tables and none is Headgate's: a file of another program's is no new store.
+
+    One that was new may hold Headgate's by now, when several processes start together.
+    """
     with database.read() as connection:
-        return not sa.inspect(connection).get_table_names()
+        tables = sa.inspect(connection).get_table_names()
+    return bool(tables) and VERSION_TABLE not in tables
 
 
 def _refuse_newer(database: Database, current: str | None) -> None:
