@@ -149,6 +149,22 @@ def test_a_watch_ends_with_its_outcome(headgate: CommandLine, store: Store, tmp_
     assert headgate.json("models", "history", MODEL)["promotions"][-1]["verdict_id"] == broken["verdict_id"]
 
 
+def test_a_first_promotion_that_breaks_its_watch_says_that_it_stays(
+    headgate: CommandLine, store: Store, tmp_path: Path
+) -> None:
+    promoted(store)
+    holder = store.promotions.holder(MODEL, CHAMPION)
+    assert holder is not None
+    bad = Metric(key="error_rate", value=0.9, timestamp=time.time_ns() // 1_000_000, step=0, model_id=holder.model_id)
+    store.logged_models.log_metrics(str(holder.model_id), [bad])
+    file = tmp_path / "watch.yaml"
+    file.write_text("name: w\nchecks:\n  - {metric: error_rate, at_most: 0.1}\n")
+    ran = headgate("models", "watch", MODEL, "--to", CHAMPION, "--watch", file, "--once")
+    assert ran.exit_code == 3
+    by_hand = f"headgate models rollback {MODEL} --to {CHAMPION}"
+    assert ran.stdout.splitlines()[-1] == f"It was not rolled back. By hand: {by_hand}"
+
+
 def test_webhooks_are_made_listed_tried_replayed_and_deleted(headgate: CommandLine, store: Store) -> None:
     assert headgate.error("webhooks", "create", "deploy")["type"] == "UsageError"
     made = headgate.json("webhooks", "create", "deploy", "--url", "http://127.0.0.1:9/secret-path")

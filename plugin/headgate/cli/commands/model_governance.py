@@ -348,6 +348,9 @@ def _print_watched(found: Watched, *, as_json: bool) -> None:
     if found.rollback is not None:
         back = found.rollback.to_version
         print_text(f"Rolled back to {'nobody' if back is None else f'version {back}'} ({found.rollback.promotion_id}).")
+    elif found.outcome in ("reject", "error"):
+        by_hand = f"headgate models rollback {promotion.model_name} --to {promotion.target}"
+        print_text(f"It was not rolled back. By hand: {by_hand}")
 
 
 def _print_guard(made: Guard, *, as_json: bool) -> None:
