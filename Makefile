@@ -73,7 +73,7 @@ test-airflow: $(airflow) $(airflow_oldest) $(core) ## mypy and the tests beside 
 
 test-prefect: $(prefect) $(prefect_oldest) ## mypy and the tests beside a real Prefect, and a few beside the oldest
 	.venv-prefect/bin/mypy --package headgate.prefect --follow-imports silent
-	.venv-prefect/bin/pytest -n 2 --dist loadscope tests/environments/test_core.py tests/environments/test_prefect.py tests/test_faces.py \
+	.venv-prefect/bin/pytest -n 3 --dist loadscope tests/environments/test_core.py tests/environments/test_prefect.py tests/test_faces.py \
 	    tests/plugin/prefect $(PYTEST_ARGS)
 	.venv-prefect-oldest/bin/pytest tests/environments/test_prefect_oldest.py $(PYTEST_ARGS)
 	.venv-prefect-oldest/bin/pytest -m oldest_prefect tests/plugin/prefect $(PYTEST_ARGS)

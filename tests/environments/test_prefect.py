@@ -10,11 +10,19 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 from headgate.store import open_store
 from tests.environments.readme import write_files
 
 HERE = Path(__file__).parent
 CONSTRAINTS = HERE.parents[1] / ".ci" / "constraints" / "prefect.txt"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's home folder: its first server makes the database, which takes a third of its start."""
+    return tmp_path_factory.mktemp("prefect")
 
 
 def test_the_versions_are_the_pinned_ones() -> None:
@@ -24,9 +32,9 @@ def test_the_versions_are_the_pinned_ones() -> None:
     }
 
 
-def test_a_flow_runs_a_project(tmp_path: Path) -> None:
+def test_a_flow_runs_a_project(tmp_path: Path, home: Path) -> None:
     store_url = f"sqlite:///{tmp_path}/headgate.db"
-    said = json.loads(_run_flow(tmp_path, store_url).rstrip().rpartition("\n")[2])
+    said = json.loads(_run_flow(tmp_path, home, store_url).rstrip().rpartition("\n")[2])
     assert said["metrics"] == {"score": 1.0}
     with open_store(store_url) as store:
         run = store.runs.get(said["run_id"])
@@ -35,10 +43,10 @@ def test_a_flow_runs_a_project(tmp_path: Path) -> None:
     assert (run.info.context.task, run.info.context.attempt) == ("train", 1)
 
 
-def test_the_flow_of_the_readme(tmp_path: Path) -> None:
+def test_the_flow_of_the_readme(tmp_path: Path, home: Path) -> None:
     write_files(tmp_path)
     store_url = f"sqlite:///{tmp_path}/headgate.db"
-    _run_flow(tmp_path, store_url, tmp_path / "prefect_flow.py")
+    _run_flow(tmp_path, home, store_url, tmp_path / "prefect_flow.py")
     with open_store(store_url) as store:
         champion = store.registry.get_version_by_alias("coin", "champion")
         run = store.runs.get(str(champion.run_id))
@@ -46,24 +54,24 @@ def test_the_flow_of_the_readme(tmp_path: Path) -> None:
         assert store.runs.open_pipeline_runs("prefect") == ()
 
 
-def test_the_pipeline_flow_of_the_readme(tmp_path: Path) -> None:
+def test_the_pipeline_flow_of_the_readme(tmp_path: Path, home: Path) -> None:
     write_files(tmp_path)
     flow = tmp_path / "pipeline_flow.py"
     flow.write_text(flow.read_text() + '\nif __name__ == "__main__":\n    coin()\n')
     store_url = f"sqlite:///{tmp_path}/headgate.db"
-    _run_flow(tmp_path, store_url, flow)
+    _run_flow(tmp_path, home, store_url, flow)
     with open_store(store_url) as store:
         champion = store.registry.get_version_by_alias("coin", "champion")
         assert store.runs.get(str(champion.run_id)).params == {"bias": "0.5"}
 
 
-def _run_flow(folder: Path, store_url: str, flow: Path = HERE / "prefect_flow.py") -> str:
-    """Run the flow against a temporary Prefect server of its own, phoning nobody; return what it printed."""
+def _run_flow(folder: Path, home: Path, store_url: str, flow: Path = HERE / "prefect_flow.py") -> str:
+    """Run the flow against a temporary Prefect server, phoning nobody; return what it printed."""
     machine = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment = {
         **machine,
         "DO_NOT_TRACK": "1",
-        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",
         "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
