@@ -167,6 +167,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidGate, match=r"none\.yaml can't be read") as caught:
         load_gate(tmp_path / "none.yaml")
     assert caught.value.file.endswith("none.yaml")
+    # The same is said of the gate that a pipeline or a guards file names, which starts from there.
+    assert "from that file's folder" in caught.value.remedy
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00n", b"name: \x00", "a: " + "[" * 1500, "x" * 1_000_001])

@@ -57,7 +57,8 @@ def read_file(path: str | Path, what: str = "gate") -> bytes:
     except OSError as error:
         raise InvalidGate(
             f"The {what} file {path} can't be read: {error.strerror}.",
-            remedy=f"Give the path of a {what} file, relative to the working directory or absolute.",
+            remedy=f"Give the path of a {what} file. A relative one starts from where you are; one that is named in "
+            "another file, from that file's folder.",
             file=str(path),
             line=None,
         ) from error
