@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -200,10 +201,11 @@ def test_a_function_that_skips_has_done_its_work(run_dag: RunDag, store: Store) 
 def test_a_timeout_kills_the_run(run_dag: RunDag, store: Store) -> None:
     with DAG("times_out", schedule=None) as dag:
 
-        @task.headgate(execution_timeout=datetime.timedelta(seconds=1))
+        @task.headgate(execution_timeout=datetime.timedelta(hours=1))
         def slow() -> None:
             import time
 
+            os.kill(os.getpid(), signal.SIGALRM)  # what the clock would send after an hour
             time.sleep(120)
 
         slow()

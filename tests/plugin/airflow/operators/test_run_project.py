@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -164,8 +165,9 @@ def test_what_a_retry_would_repeat_spends_none(
 
 
 def test_a_task_that_takes_too_long_is_killed(run_dag: RunDag, store: Store, project: Callable[[str], str]) -> None:
+    clock = f"kill -ALRM {os.getpid()}; sleep 600"  # what the clock would send after an hour
     with DAG("slow", schedule=None) as dag:
-        RunProjectOperator(task_id="train", project=project("sleep 600"), execution_timeout=timedelta(seconds=5))
+        RunProjectOperator(task_id="train", project=project(clock), execution_timeout=timedelta(hours=1))
     ran = run_dag(dag)
     assert ran.states == {"train": "failed"}
     assert run_of(store, ran, "train").info.status == "KILLED"
