@@ -20,6 +20,9 @@ elif TYPE_CHECKING:
     from headgate.store.store import Store
     from tests.plugin.airflow.dag_runs import DagRun
 
+# The ids of the tests to come that need the running Airflow.
+_TO_COME = pytest.StashKey[set[str]]()
+
 # Airflow reads its settings when it is first imported, which a test module does while it is collected.
 HOME = Path(tempfile.mkdtemp(prefix="headgate-airflow-"))
 SETTINGS = {
@@ -84,21 +87,33 @@ def run_dag(airflow_database: None, store_url: str) -> Callable[..., DagRun]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     """Set apart what Airflow warns of, and share the tests out to pytest's workers.
 
-    Airflow and its server warn of themselves: here only warnings about Headgate's own code are errors. The tests of a
-    file stay together, as do all that need the running Airflow, which come first because they take longest. The groups
-    have to stand before pytest-xdist reads them, and the order after pytest-randomly shuffled it: hence a wrapper.
+    Airflow and its server warn of themselves: here only warnings about Headgate's own code are errors. All tests that
+    need the running Airflow stay together and come first, because they take longest; the other tests of a file stay
+    together. The groups have to stand before pytest-xdist reads them, and the order after pytest-randomly shuffled it:
+    hence a wrapper.
     """
     here = Path(__file__).parent
     ours = ("ignore", "error:::headgate", "error::pytest.PytestUnhandledThreadExceptionWarning")
     mine = [item for item in items if here in item.path.parents]
-    together = {item.path for item in mine if _needs_the_running_airflow(item)}
     for item in mine:
         item.add_marker(pytest.mark.filterwarnings(*ours), append=False)
-        item.add_marker(pytest.mark.xdist_group("standalone" if item.path in together else item.path.stem))
+        item.add_marker(pytest.mark.xdist_group("standalone" if _needs_the_running_airflow(item) else item.path.stem))
     yield
     if getattr(config.option, "loadgroup", False) and not all("@" in item.nodeid for item in mine):
         raise pytest.UsageError("pytest-xdist took no note of the groups: its version does not go with pytest's.")
-    items.sort(key=lambda item: item.path not in together)
+    items.sort(key=lambda item: not _needs_the_running_airflow(item))
+    config.stash[_TO_COME] = {item.nodeid for item in items if _needs_the_running_airflow(item)}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Stop the running Airflow after the last test that needs it: idle, it takes time from all the others."""
+    running = getattr(item, "funcargs", {}).get("standalone")
+    yield
+    to_come = item.config.stash[_TO_COME]
+    to_come.discard(item.nodeid)
+    if running is not None and not to_come:
+        running.stop()
 
 
 def _needs_the_running_airflow(item: pytest.Item) -> bool:

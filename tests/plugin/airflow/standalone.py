@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +48,7 @@ class Standalone:
         dags: the folder of DAG files.
         store_url: the store of ``HEADGATE_STORE_URL``.
         artifact_root: the artifacts of ``HEADGATE_ARTIFACT_ROOT``.
+        stop: end it before its time, when nobody needs it any more. May run twice.
     """
 
     url: str
@@ -56,6 +57,7 @@ class Standalone:
     store_url: str
     artifact_root: Path
     log: Path
+    stop: Callable[[], None] = lambda: None
     _sessions: dict[str, requests.Session] = field(default_factory=dict)
 
     @cached_property
@@ -220,9 +222,12 @@ class Standalone:
 
 @pytest.fixture(scope="session")
 def standalone(tmp_path_factory: pytest.TempPathFactory, postgresql_server: str) -> Iterator[Standalone]:
-    """A real Airflow for the whole test run, with the users ``admin`` and ``viewer``."""
+    """A real Airflow for all tests that take it, with the users ``admin`` and ``viewer``; it ends after the last."""
     folder = tmp_path_factory.mktemp("standalone")
-    with database_of_its_own(postgresql_server) as metadata, run_airflow(folder, metadata) as running:
+    with ExitStack() as stack:
+        metadata = stack.enter_context(database_of_its_own(postgresql_server))
+        running = stack.enter_context(run_airflow(folder, metadata))
+        running.stop = stack.close
         yield running
 
 
