@@ -6,7 +6,6 @@ step and of a member of its sweep (the map index), the verdict and the promotion
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -38,6 +37,7 @@ from headgate.store.entities import RunContext, RunStatus
 from headgate.store.errors import HeadgateError, InvalidInput, RunKilled, RunNotActive
 from headgate.tasks.heartbeat import Heartbeat
 from headgate.tasks.stopping import StopRequest, Terminated, raise_on_signals
+from headgate.tasks.user import user_name
 
 if TYPE_CHECKING:
     from headgate.store.store import Store
@@ -127,7 +127,7 @@ def run_pipeline(
                 )
             )
             values = resolve_parameters(planned.pipeline, parameters)
-            who = actor if actor is not None else _user()
+            who = actor if actor is not None else user_name()
             parent = _open(store, planned, dates, who, clock())
             started.append(parent)
             run = _PipelineRun(store, planned, parent, stop, env=env, actor=who, on_event=on_event, clock=clock)
@@ -301,13 +301,6 @@ def _reason(error: BaseException) -> str:
 def _status_after(error: BaseException) -> RunStatus:
     """A fault of the program or of a callback fails the run; everything else that ends it from outside kills it."""
     return RunStatus.FAILED if isinstance(error, Exception) and not isinstance(error, RunKilled) else RunStatus.KILLED
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a user id without a name, as containers have
-        return str(os.getuid())
 
 
 def _ignore(event: Event) -> None:

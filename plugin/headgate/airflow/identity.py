@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +75,7 @@ def run_context(context: Context) -> RunContext:
     A DAG run that was triggered by an asset, or by hand without a date, has no logical date: then it stands for the
     moment after which it was to run.
     """
+    from headgate.store.clock import epoch_ms
     from headgate.store.entities import RunContext
 
     instance, dag_run = context["ti"], context["dag_run"]
@@ -87,9 +87,9 @@ def run_context(context: Context) -> RunContext:
         task=instance.task_id,
         map_index=-1 if map_index is None else map_index,
         attempt=instance.try_number,
-        logical_date=_epoch_ms(dag_run.logical_date or dag_run.run_after),
-        data_interval_start=_epoch_ms(dag_run.data_interval_start),
-        data_interval_end=_epoch_ms(dag_run.data_interval_end),
+        logical_date=epoch_ms(dag_run.logical_date or dag_run.run_after),
+        data_interval_start=epoch_ms(dag_run.data_interval_start),
+        data_interval_end=epoch_ms(dag_run.data_interval_end),
     )
 
 
@@ -210,7 +210,3 @@ def commit_tags(context: Context, code: str | Path | None = None) -> dict[str, s
 def _is_in_checkout(code: Path, bundle: Any) -> bool:
     """Say whether code is in a bundle; of a git bundle, anywhere in the repository."""
     return code.resolve().is_relative_to(Path(getattr(bundle, "repo_path", bundle.path)).resolve())
-
-
-def _epoch_ms(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1000)

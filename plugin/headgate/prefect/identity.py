@@ -13,7 +13,6 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -107,13 +106,14 @@ def flow_context() -> RunContext:
     """Return the context of the flow run: its flow, its id and the time that it was scheduled for."""
     from prefect import runtime
 
+    from headgate.store.clock import epoch_ms
     from headgate.store.entities import RunContext
 
     return RunContext(
         origin=ORIGIN,
         pipeline=runtime.flow_run.flow_name,
         pipeline_run_id=None if runtime.flow_run.id is None else str(runtime.flow_run.id),
-        logical_date=_epoch_ms(runtime.flow_run.scheduled_start_time),
+        logical_date=epoch_ms(runtime.flow_run.scheduled_start_time),
     )
 
 
@@ -293,7 +293,3 @@ def task_tags() -> dict[str, str]:
 
     said = {FLOW_RUN_TAG: runtime.flow_run.id, TASK_RUN_TAG: runtime.task_run.id}
     return {key: str(value) for key, value in said.items() if value}
-
-
-def _epoch_ms(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1000)

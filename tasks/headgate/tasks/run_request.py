@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from headgate.tasks.projects.model import EntryPoint, Project
 from headgate.tasks.projects.parameters import BoundParameter, bind_parameters, render_command
 from headgate.tasks.projects.secrets import mask_command
 from headgate.tasks.projects.source import Source, resolve_source
+from headgate.tasks.user import user_name
 
 COMMAND_TAG = "headgate.project.command"
 ENVIRONMENT_TAG = "headgate.project.environment"
@@ -101,7 +100,7 @@ def prepare_run(
     refuse_unknown_schemes(bound)
     environment = choose_environment(found, env, home=home)
     params = check_params({parameter.name: parameter.recorded for parameter in bound})
-    user = _user()
+    user = user_name()
     own_tags = {**_tags(source, point, environment, mask_command(command.text)), "mlflow.user": user}
     key = {EVALUATION_KEY_TAG: evaluation_key(source, point, environment.name, bound)} if evaluates else {}
     checked_tags = check_tags({**own_tags, **(tags or {}), **key})
@@ -150,10 +149,3 @@ def _tags(source: Source, entry_point: EntryPoint, environment: Environment, com
         found["mlflow.source.git.repoURL"] = git.repository_url
         found[DIRTY_TAG] = "true" if git.dirty else None
     return {key: value for key, value in found.items() if value}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a user id without a name, as containers have
-        return str(os.getuid())
