@@ -64,7 +64,7 @@ test-core: $(core) $(mlflow_clients) ## The tests that need no orchestrator
 
 test-airflow: $(airflow) $(airflow_oldest) $(core) ## mypy and the tests beside a real Airflow, and a few beside the oldest
 	.venv-airflow/bin/mypy --package headgate.airflow --follow-imports silent
-	.venv-airflow/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder tests/environments/test_core.py tests/environments/test_airflow.py tests/test_faces.py \
+	.venv-airflow/bin/pytest -n 3 --dist loadgroup --no-loadscope-reorder tests/environments/test_core.py tests/environments/test_airflow.py tests/test_faces.py \
 	    tests/plugin/airflow $(PYTEST_ARGS)
 	.venv-airflow-oldest/bin/pytest tests/environments/test_airflow_oldest.py $(PYTEST_ARGS)
 	.venv-airflow-oldest/bin/pytest -m oldest_airflow tests/plugin/airflow/test_provider.py tests/plugin/airflow/test_light.py \
