@@ -60,7 +60,7 @@ lint: $(core) ## ruff, mypy and the floors that imports may cross
 	.venv/bin/lint-imports --no-cache
 
 test-core: $(core) $(mlflow_clients) ## The tests that need no orchestrator
-	.venv/bin/pytest -n 2 $(PYTEST_ARGS)
+	.venv/bin/pytest -n 3 $(PYTEST_ARGS)
 
 test-airflow: $(airflow) $(airflow_oldest) $(core) ## mypy and the tests beside a real Airflow, and a few beside the oldest
 	.venv-airflow/bin/mypy --package headgate.airflow --follow-imports silent
