@@ -13,10 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from headgate.store.database import Database
+from headgate.store.entities import Verdict
 from headgate.store.migrate import upgrade
 from headgate.store.settings import Settings
 from headgate.store.store import Store, open_store
 from tests.databases import empty
+from tests.store.promotion_cases import candidate, verdict_on
 
 DIALECTS = ("sqlite", "postgresql", "mariadb")
 
@@ -64,3 +66,9 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _copied(file: Path, folder: Path) -> str:
     return f"sqlite:///{shutil.copy(file, folder / 'headgate.db')}"
+
+
+@pytest.fixture
+def verdict(store: Store) -> Verdict:
+    """A passing verdict on a new model."""
+    return verdict_on(store, candidate(store))
