@@ -14,7 +14,8 @@ between PROGRAM and the caller:
 
 On STATUS_DESCRIPTOR it writes ``started PID`` (and ``adopts nothing`` where it can't be a subreaper), then ``ended
 CODE`` (negative for a signal); or ``failed ERRNO TEXT``.
-GROUP 0 gives PROGRAM a session of its own; any other number is the process group of the caller's session that it joins.
+GROUP 0 gives PROGRAM a session of its own, or a process group where the C library can't; any other number is the
+process group of the caller's session that it joins.
 
 Only the standard library is used, and little of it: this is on the way of every run.
 """
@@ -80,7 +81,8 @@ class Supervisor:
             return os.posix_spawnp(arguments[0], arguments, variables, setpgroup=self.group, **options)
         try:
             return os.posix_spawnp(arguments[0], arguments, variables, setsid=True, **options)
-        except NotImplementedError:  # an older C library; a group of its own is nearly as good
+        except NotImplementedError:  # the C library is older than POSIX_SPAWN_SETSID
+            # The tree is found by its descent, and the supervisor's session has no terminal: a group will do.
             return os.posix_spawnp(arguments[0], arguments, variables, setpgroup=0, **options)
 
     def _step(self) -> bool:

@@ -135,7 +135,7 @@ def _type(column: Column[Any]) -> str:
     """Return the type of a column in MLflow's words."""
     try:
         return _TYPES.get(column.type.python_type, "any")
-    except NotImplementedError:  # how SQLAlchemy says that a type has none in Python
+    except NotImplementedError:  # SQLAlchemy knows no Python type for it, and MLflow's word for such is any
         return "any"
 
 
